@@ -1,0 +1,5 @@
+"""The `insight` command."""
+
+from insight.cli.app import main
+
+__all__ = ["main"]

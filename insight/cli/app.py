@@ -1,0 +1,53 @@
+"""The root of the command line: global options, errors as one line, exit codes."""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from insight import log
+from insight.cli import job, roles, services, warehouse
+from insight.cli.state import CliState, err
+from insight.errors import InsightError
+from insight.settings import load_settings
+
+app = typer.Typer(
+    name="insight",
+    help="A customer-insight warehouse: batch files and live streams into Postgres, dbt marts,"
+    " customer segments.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for part in (job, warehouse, roles):
+    part.add_commands(app)
+app.add_typer(services.app, name="services")
+
+
+@app.callback()
+def configure(
+    context: typer.Context,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log more; show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Read the settings before any command runs."""
+    settings = load_settings()
+    log.configure("INFO" if verbose else settings.log_level)
+    context.obj = CliState(settings, verbose)
+
+
+def main() -> None:
+    """Entry point of the console script: exit code 1 and one line for an expected error."""
+    try:
+        app()
+    except InsightError as error:
+        if logging.getLogger().isEnabledFor(logging.INFO):
+            logging.getLogger(__name__).info("traceback", exc_info=error)
+        err.print(f"[red]Error:[/] {_escaped(str(error))}")
+        sys.exit(1)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")

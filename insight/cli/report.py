@@ -1,0 +1,110 @@
+"""Tables and lines that the commands print."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+
+from rich.table import Table
+
+from insight.cli.state import out
+from insight.database import Connection, DatabaseEndpoint, connect
+from insight.stages import StageOutcome
+from streaming.run import StreamReport
+
+
+class TableFormat(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def print_outcome(outcome: StageOutcome) -> None:
+    """One line for a finished stage: name, what it made, seconds."""
+    out.print(f"{outcome.stage.name:<10} {outcome.summary:<76} {outcome.seconds:6.1f} s")
+
+
+def print_segments(database: DatabaseEndpoint) -> None:
+    """The segments with their customers and revenue, from the mart."""
+    with connect(database) as connection:
+        columns, rows = fetch(
+            connection,
+            """
+            select
+                segment_name as segment,
+                to_char(count(*), 'FM999,999,990') as customers,
+                to_char(100.0 * count(*) / sum(count(*)) over (), 'FM990.0') || ' %' as share,
+                to_char(sum(total_revenue), 'FM999,999,999,990') as revenue,
+                to_char(avg(total_orders), 'FM999,990.0') as "orders each",
+                to_char(avg(days_since_last_purchase), 'FM999,990') as "days since last"
+            from marts.fct_customer_segments
+            group by segment_id, segment_name
+            order by sum(total_revenue) desc nulls last
+            """,
+        )
+    out.print()
+    print_rows(columns, rows)
+
+
+def print_next_steps() -> None:
+    """Where to go after the main job."""
+    out.print(
+        '\nNext:  insight query "select * from marts.fct_customer_segments limit 5"'
+        "\n       insight status"
+        '\n       insight services start && eval "$(insight env)"'
+        "   (then plain dbt, psql and jupyter work)"
+    )
+
+
+def print_streams(report: StreamReport) -> None:
+    """One row a stream: what was polled, delivered, loaded and quarantined."""
+    columns = ["stream", "polls", "delivered", "loaded", "quarantined", "state"]
+    rows = [
+        (s.stream, s.polled, s.delivered, s.loaded, s.quarantined, s.state) for s in report.streams
+    ]
+    print_rows(columns, rows)
+
+
+def fetch(connection: Connection, query: str) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Column names and rows of a query; no rows for a statement that returns none."""
+    cursor = connection.execute(query.encode())
+    if cursor.description is None:
+        return [], []
+    return [column.name for column in cursor.description], cursor.fetchall()
+
+
+def print_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    style: TableFormat = TableFormat.table,
+) -> None:
+    """Rows as an aligned table, as CSV or as a JSON list of objects."""
+    if style is TableFormat.csv:
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+        out.file.write(buffer.getvalue())
+    elif style is TableFormat.json:
+        document = [dict(zip(columns, row, strict=True)) for row in rows]
+        out.file.write(json.dumps(document, default=str, ensure_ascii=False, indent=1) + "\n")
+    else:
+        out.print(_table(columns, rows))
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = rows and all(_is_number(row[index]) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value).replace("[", r"\[") for value in row))
+    return table
+
+
+def _is_number(value: object) -> bool:
+    text = str(value).removesuffix("%").replace(",", "").strip()
+    return value is None or text.removeprefix("-").replace(".", "", 1).isdigit()

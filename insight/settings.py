@@ -1,0 +1,81 @@
+"""The only reader of the environment: one settings object, built at the edge and passed down."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from insight.errors import ConfigurationError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+EMBEDDED = "embedded"
+
+
+def _also_known_as(name: str) -> AliasChoices:
+    """The prefixed name first, then the bare one that containers and CI services use."""
+    return AliasChoices(f"INSIGHT_{name}", name)
+
+
+class Settings(BaseSettings):
+    """All settings; each is an environment variable with the prefix `INSIGHT_`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="INSIGHT_", env_ignore_empty=True, populate_by_name=True, extra="ignore"
+    )
+
+    home: Path = Field(
+        default=PROJECT_ROOT / ".insight", description="where services, data and models are kept"
+    )
+    dbt_project_dir: Path = Field(default=PROJECT_ROOT / "dbt_pipeline")
+
+    database_url: SecretStr = Field(
+        default=SecretStr(EMBEDDED),
+        validation_alias=_also_known_as("DATABASE_URL"),
+        description="`embedded`, or postgresql://user:password@host:port/database",
+    )
+    kafka_bootstrap_servers: str = Field(
+        default=EMBEDDED,
+        validation_alias=_also_known_as("KAFKA_BOOTSTRAP_SERVERS"),
+        description="`embedded`, or host:port[,host:port]",
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr(EMBEDDED),
+        validation_alias=_also_known_as("REDIS_URL"),
+        description="`embedded`, or redis://[:password@]host:port/0",
+    )
+
+    max_rejected_share: float = Field(
+        default=0.0, ge=0, le=1, description="share of bad rows in a file above which a load fails"
+    )
+    segment_count: int = Field(default=5, ge=2, le=10, description="number of customer segments")
+
+    newsapi_key: SecretStr | None = Field(
+        default=None, validation_alias=_also_known_as("NEWSAPI_KEY")
+    )
+    coingecko_url: str = "https://api.coingecko.com"
+    newsapi_url: str = "https://newsapi.org"
+    simulation_speed: float = Field(
+        default=60.0, gt=0, description="how many simulated seconds pass in one real second"
+    )
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def model_dir(self) -> Path:
+        return self.home / "models"
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises ConfigurationError that names the variable at fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper()
+        name = name if name.startswith("INSIGHT_") else f"INSIGHT_{name}"
+        raise ConfigurationError(first["msg"], where=name) from error

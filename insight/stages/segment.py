@@ -1,0 +1,31 @@
+"""Stage `segment`: customers into segments, exported as the dbt seed."""
+
+from insight.database import DatabaseEndpoint, connect
+from insight.stages.context import Context
+from ml_pipeline.run import SegmentationReport, segment_customers
+
+
+def run(context: Context) -> str:
+    """Segment the customers of the marts; quick when nothing changed since the last run."""
+    context.tell("clustering")
+    report = segment_customers(
+        context.services.database,
+        seed_path=context.settings.dbt_project_dir / "seeds" / "customer_segments.csv",
+        model_dir=context.settings.model_dir,
+        origin="generated" if _is_generated(context.services.database) else "own",
+        k=context.settings.segment_count,
+    )
+    return _summary(report)
+
+
+def _summary(report: SegmentationReport) -> str:
+    if report.skipped_reason:
+        return f"skipped: {report.skipped_reason}"
+    unchanged = ", unchanged" if report.unchanged else ""
+    return f"{report.customers:,} customers in {len(report.segments)} segments{unchanged}"
+
+
+def _is_generated(database: DatabaseEndpoint) -> bool:
+    with connect(database) as connection:
+        row = connection.execute("select bool_and(generated) from raw.loaded_files").fetchone()
+    return row == (True,)

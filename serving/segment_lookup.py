@@ -1,0 +1,80 @@
+"""Each customer's segment by key in Redis, for applications that ask for one customer.
+
+`insight:customer-segment:<customer_id>` is a hash of segment_id, segment_name and updated_at
+(ISO 8601, UTC); the set `insight:customer-segments` holds the customers that have one. The marts
+stay the source of truth: the lookups can be rebuilt at any time, and one that is not refreshed
+for a week ends by itself.
+"""
+
+from datetime import datetime
+
+import redis
+
+from insight.database import DatabaseEndpoint, connect
+from insight.errors import ServiceError
+from insight.services import RedisEndpoint
+
+_MEMBERS = "insight:customer-segments"
+_UNFINISHED = "insight:customer-segments:new"
+_SECONDS_TO_LIVE = 7 * 24 * 3600
+_BATCH = 1_000
+
+
+def lookup_key(customer_id: str) -> str:
+    """The Redis key of one customer's lookup."""
+    return f"insight:customer-segment:{customer_id}"
+
+
+def publish_segments(database: DatabaseEndpoint, endpoint: RedisEndpoint) -> int:
+    """Write the lookup of every customer in `marts.fct_customer_segments`; how many there are.
+
+    Lookups of customers who are no longer there are removed. Raises ServiceError when Redis does
+    not answer; lookups written so far stay and are right.
+    """
+    client = redis.Redis.from_url(endpoint.url.get_secret_value(), decode_responses=True)
+    try:
+        with client:
+            return _replace_lookups(database, client)
+    except redis.RedisError as error:
+        raise ServiceError(
+            f"Redis does not take the lookups ({error})",
+            next_step="Check that it runs and that REDIS_URL is right",
+        ) from error
+
+
+def _replace_lookups(database: DatabaseEndpoint, client: redis.Redis) -> int:
+    client.delete(_UNFINISHED)
+    written = 0
+    with connect(database) as connection, connection.cursor("segments") as cursor:
+        cursor.execute(
+            "select customer_id, segment_id, segment_name, updated_at"
+            " from marts.fct_customer_segments"
+        )
+        while rows := cursor.fetchmany(_BATCH):
+            _write(client, rows)
+            written += len(rows)
+    _remove_others(client)
+    return written
+
+
+def _write(client: redis.Redis, rows: list[tuple[object, ...]]) -> None:
+    with client.pipeline(transaction=False) as pipeline:
+        for customer_id, segment_id, segment_name, updated_at in rows:
+            assert isinstance(updated_at, datetime)
+            key = lookup_key(str(customer_id))
+            pipeline.hset(key, "segment_id", str(segment_id))
+            pipeline.hset(key, "segment_name", str(segment_name))
+            pipeline.hset(key, "updated_at", updated_at.isoformat())
+            pipeline.expire(key, _SECONDS_TO_LIVE)
+            pipeline.sadd(_UNFINISHED, str(customer_id))
+        pipeline.execute()
+
+
+def _remove_others(client: redis.Redis) -> None:
+    gone = client.sdiff([_MEMBERS, _UNFINISHED])
+    for customer_id in gone:
+        client.delete(lookup_key(str(customer_id)))
+    if client.exists(_UNFINISHED):
+        client.rename(_UNFINISHED, _MEMBERS)
+    else:
+        client.delete(_MEMBERS)

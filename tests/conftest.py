@@ -1,0 +1,55 @@
+"""Real services for the tests: embedded ones of their own, or external ones by the usual URLs."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from insight.database import DatabaseEndpoint, connect
+from insight.services import KafkaEndpoint, RedisEndpoint, Services, open_services, stop
+from insight.settings import load_settings
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    with tempfile.TemporaryDirectory(prefix="insight-test-", dir="/tmp") as home:
+        # As root the server runs as another account, which must be able to enter its home.
+        Path(home).chmod(0o755)
+        settings = load_settings().model_copy(update={"home": Path(home)})
+        with open_services(settings) as opened:
+            yield opened
+        stop(Path(home), now=True)
+
+
+@pytest.fixture(scope="session")
+def _database_names() -> Iterator[str]:
+    return (f"test_{os.getpid()}_{number}" for number in itertools.count())
+
+
+@pytest.fixture
+def database(services: Services, _database_names: Iterator[str]) -> Iterator[DatabaseEndpoint]:
+    """An empty database of its own for one test."""
+    name = next(_database_names)
+    with connect(services.database, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        yield services.database.named(name)
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def kafka(services: Services) -> KafkaEndpoint:
+    return services.kafka
+
+
+@pytest.fixture(scope="session")
+def redis_endpoint(services: Services) -> RedisEndpoint:
+    return services.redis
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    return Path(__file__).resolve().parent.parent
