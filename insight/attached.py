@@ -1,7 +1,10 @@
 """Child processes that end when their parent does, even when the parent is killed.
 
 The parent holds a lock on a file; the child waits for that lock in a thread, and gets it the
-moment the parent is gone. Run as `python -m insight.attached LOCK module:function [ARGUMENT ...]`.
+moment the parent is gone. It is a record lock, which belongs to the process alone: a `flock` would
+live on in whatever the parent forked.
+
+Run as `python -m insight.attached LOCK module:function [ARGUMENT ...]`.
 """
 
 import fcntl
@@ -24,7 +27,7 @@ def lifeline(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"lifeline-{os.getpid()}-{os.urandom(4).hex()}"
     with open(path, "w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        fcntl.lockf(stream, fcntl.LOCK_EX)
         try:
             yield path
         finally:
@@ -41,7 +44,7 @@ def _end_with_parent(lock: Path) -> None:
         stream = open(lock)  # noqa: SIM115 (the descriptor lives as long as the process)
     except FileNotFoundError:
         os._exit(1)
-    fcntl.flock(stream, fcntl.LOCK_SH)
+    fcntl.lockf(stream, fcntl.LOCK_SH)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_SECONDS_TO_DRAIN)
     os._exit(1)

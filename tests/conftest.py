@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from apache_kafka import apache_kafka, missing_programs
 from psycopg import sql
 
 from insight.database import DatabaseEndpoint, connect
@@ -40,9 +41,20 @@ def database(services: Services, _database_names: Iterator[str]) -> Iterator[Dat
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-@pytest.fixture(scope="session")
-def kafka(services: Services) -> KafkaEndpoint:
-    return services.kafka
+@pytest.fixture(scope="session", params=["configured", "apache"])
+def kafka(
+    request: pytest.FixtureRequest, services: Services, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KafkaEndpoint]:
+    """The broker of the settings (embedded by default), then a real Apache Kafka."""
+    if request.param == "configured":
+        yield services.kafka
+        return
+    if not services.kafka.embedded:
+        pytest.skip("the configured broker is a real Kafka already")
+    if missing := missing_programs():
+        pytest.skip(f"a real Apache Kafka needs {missing} on this machine")
+    with apache_kafka(tmp_path_factory.mktemp("kafka")) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")

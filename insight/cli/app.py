@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -44,7 +45,7 @@ def main() -> None:
         app()
     except InsightError as error:
         if logging.getLogger().isEnabledFor(logging.INFO):
-            logging.getLogger(__name__).info("traceback", exc_info=error)
+            traceback.print_exception(error)
         err.print(f"[red]Error:[/] {_escaped(str(error))}")
         sys.exit(1)
 

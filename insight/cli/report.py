@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from rich.table import Table
 
-from insight.cli.state import out
+from insight.cli.state import out, wide
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.stages import StageOutcome
 from streaming.run import StreamReport
@@ -63,9 +63,13 @@ def print_streams(report: StreamReport) -> None:
     """One row a stream: what was polled, delivered, loaded and quarantined."""
     columns = ["stream", "polls", "delivered", "loaded", "quarantined", "state"]
     rows = [
-        (s.stream, s.polled, s.delivered, s.loaded, s.quarantined, s.state) for s in report.streams
+        (each.stream, each.polled, each.delivered, each.loaded, each.quarantined, each.state)
+        for each in report.streams
     ]
     print_rows(columns, rows)
+    for each in report.streams:
+        if each.reason:
+            out.print(f"{each.stream}: {each.reason}", markup=False)
 
 
 def fetch(connection: Connection, query: str) -> tuple[list[str], list[tuple[object, ...]]]:
@@ -92,14 +96,14 @@ def print_rows(
         document = [dict(zip(columns, row, strict=True)) for row in rows]
         out.file.write(json.dumps(document, default=str, ensure_ascii=False, indent=1) + "\n")
     else:
-        out.print(_table(columns, rows))
+        wide.print(_table(columns, rows))
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
         numeric = rows and all(_is_number(row[index]) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*("" if value is None else str(value).replace("[", r"\[") for value in row))
     return table

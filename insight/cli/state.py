@@ -11,6 +11,8 @@ from rich.console import Console
 from insight.settings import Settings
 
 out = Console(highlight=False, soft_wrap=True)
+# Rows of a table stay on one line each, as in psql: the terminal wraps them, or a pager scrolls.
+wide = Console(highlight=False, width=10_000)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _SECONDS_BETWEEN_LINES = 15

@@ -90,11 +90,10 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop the server, whoever started it; open transactions are rolled back."""
-        if not (self._data / "postmaster.pid").exists():
-            return
         for mode in ("fast", "immediate"):
-            if self._run("pg_ctl", "stop", "-D", str(self._data), "-w", "-t", "20", "-m", mode):
+            if not (self._data / "postmaster.pid").exists():
                 break
+            self._run("pg_ctl", "stop", "-D", str(self._data), "-w", "-t", "20", "-m", mode)
         self._remove_socket_folder()
 
     def is_alive(self) -> bool:

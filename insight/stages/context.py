@@ -30,7 +30,7 @@ class Context:
         """`dbt build` in this run's project and warehouse."""
         return build(
             self.settings.dbt_project_dir,
-            self.settings.home / "run",
+            self.settings.home,
             self.services.database,
             selection,
             lambda finished, total: self.tell(f"{finished} of {total} dbt nodes"),

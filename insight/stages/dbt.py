@@ -63,24 +63,30 @@ def pass_through(
 
 def build(
     project: Path,
-    run_folder: Path,
+    home: Path,
     database: DatabaseEndpoint,
     selection: Sequence[str],
     on_progress: Progress,
 ) -> DbtSummary:
     """`dbt build` with a selection; `on_progress` gets (finished, total) nodes.
 
-    Raises StageError that names the failed nodes.
+    Its artifacts lie below `home`, so that it does not disturb a dbt that a person runs in the
+    project at the same time. Raises StageError that names the failed nodes.
     """
     arguments = ["--log-format", "json", "--no-use-colors", "build", *selection]
-    results = project / "target" / "run_results.json"
+    artifacts, logs = home / "dbt" / "target", home / "dbt" / "logs"
+    results = artifacts / "run_results.json"
     results.unlink(missing_ok=True)
     complaints: list[str] = []
-    with attached.lifeline(run_folder) as lock:
+    with attached.lifeline(home / "run") as lock:
         process = subprocess.Popen(
             attached.command(lock, _DBT, arguments),
             cwd=project,
-            env=environment(database),
+            env={
+                **environment(database),
+                "DBT_TARGET_PATH": str(artifacts),
+                "DBT_LOG_PATH": str(logs),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -90,7 +96,7 @@ def build(
         for line in process.stdout:
             _follow(line, on_progress, complaints)
     if process.wait() != 0:
-        raise _failure(project, results, complaints)
+        raise _failure(logs / "dbt.log", results, complaints)
     return _summary(results)
 
 
@@ -107,13 +113,13 @@ def _follow(line: str, on_progress: Progress, complaints: list[str]) -> None:
         complaints.append(str(event["info"].get("msg", "")).strip())
 
 
-def _failure(project: Path, results: Path, complaints: list[str]) -> StageError:
+def _failure(log: Path, results: Path, complaints: list[str]) -> StageError:
     failed = [row for row in _rows(results) if row["status"] in _FAILED]
     names = ", ".join(str(row["unique_id"]).split(".")[2] for row in failed[:3])
     more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
     reason = " ".join(str(failed[0]["message"]).split()) if failed else " ".join(complaints[-3:])
     what = f"dbt failed in {names}{more} ({reason})" if failed else f"dbt failed ({reason})"
-    return StageError(what, next_step=f"Read {project / 'logs' / 'dbt.log'}")
+    return StageError(what, next_step=f"Read {log}")
 
 
 def _summary(results: Path) -> DbtSummary:

@@ -1,12 +1,19 @@
 """Stage `segment`: customers into segments, exported as the dbt seed."""
 
+from typing import TYPE_CHECKING
+
 from insight.database import DatabaseEndpoint, connect
 from insight.stages.context import Context
-from ml_pipeline.run import SegmentationReport, segment_customers
+
+if TYPE_CHECKING:
+    from ml_pipeline.run import SegmentationReport
 
 
 def run(context: Context) -> str:
     """Segment the customers of the marts; quick when nothing changed since the last run."""
+    # Here, because importing scikit-learn takes seconds that other commands need not wait.
+    from ml_pipeline.run import segment_customers
+
     context.tell("clustering")
     report = segment_customers(
         context.services.database,
@@ -18,7 +25,7 @@ def run(context: Context) -> str:
     return _summary(report)
 
 
-def _summary(report: SegmentationReport) -> str:
+def _summary(report: "SegmentationReport") -> str:
     if report.skipped_reason:
         return f"skipped: {report.skipped_reason}"
     unchanged = ", unchanged" if report.unchanged else ""

@@ -14,6 +14,7 @@ def run(context: Context) -> str:
     parts = [f"{rows:,} events from {source}" if rows else f"nothing new from {source}"]
     if quarantined:
         parts.append(f"{quarantined:,} in quarantine")
+    parts += [f"{item.stream}: {item.reason}" for item in report.streams if item.reason]
     return ", ".join(parts)
 
 

@@ -1,0 +1,1 @@
+"""What the parts cost against plain baselines, measured side by side in one run."""

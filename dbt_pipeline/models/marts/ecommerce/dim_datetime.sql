@@ -1,0 +1,82 @@
+with
+
+sales as (
+
+    select * from {{ ref('stg_online_sales') }}
+
+),
+
+spend as (
+
+    select * from {{ ref('stg_marketing_spend') }}
+
+),
+
+prices as (
+
+    select * from {{ ref('stg_bitcoin') }}
+
+),
+
+news as (
+
+    select * from {{ ref('stg_news') }}
+
+),
+
+bounds as (
+
+    select min(transaction_date) as first_day, max(transaction_date) as last_day from sales
+
+    union all
+
+    select min(spend_date) as first_day, max(spend_date) as last_day from spend
+
+    union all
+
+    select min(event_date) as first_day, max(event_date) as last_day from prices
+
+    union all
+
+    select min(event_date) as first_day, max(event_date) as last_day from news
+
+),
+
+years as (
+
+    select
+        date_trunc('year', min(first_day)) as first_day,
+        date_trunc('year', max(last_day)) + interval '1 year' - interval '1 day' as last_day
+    from bounds
+
+),
+
+days as (
+
+    select cast(day_series.moment as date) as date_day
+    from years
+    cross join lateral generate_series(years.first_day, years.last_day, interval '1 day')
+        as day_series (moment)
+
+),
+
+final as (
+
+    select
+        date_day,
+        cast(extract(year from date_day) as integer) as year,
+        cast(extract(quarter from date_day) as integer) as quarter,
+        cast(extract(month from date_day) as integer) as month,
+        to_char(date_day, 'FMMonth') as month_name,
+        to_char(date_day, 'YYYY-MM') as year_month,
+        cast(extract(week from date_day) as integer) as iso_week,
+        cast(extract(day from date_day) as integer) as day,
+        cast(extract(isodow from date_day) as integer) as day_of_week,
+        to_char(date_day, 'FMDay') as day_name,
+        cast(extract(doy from date_day) as integer) as day_of_year,
+        extract(isodow from date_day) >= 6 as is_weekend
+    from days
+
+)
+
+select * from final

@@ -1,0 +1,96 @@
+with
+
+customers as (
+
+    select * from {{ ref('dim_customer') }}
+
+),
+
+sales as (
+
+    select * from {{ ref('fct_sales') }}
+
+),
+
+segments as (
+
+    select * from {{ ref('customer_segments') }}
+
+),
+
+as_of as (
+
+    select
+        coalesce(
+            cast(nullif('{{ var("as_of_date") }}', '') as date), max(transaction_date) + 1
+        ) as as_of_date
+    from sales
+
+),
+
+orders as (
+
+    select
+        customer_id,
+        count(distinct transaction_id) as total_orders,
+        sum(total_amount) as total_revenue,
+        min(transaction_date) as first_purchase_date,
+        max(transaction_date) as last_purchase_date,
+        max(processed_at) as processed_at
+    from sales
+    group by customer_id
+
+),
+
+joined as (
+
+    select
+        customers.customer_id,
+        customers.location,
+        customers.gender,
+        customers.customer_tenure_months,
+        coalesce(segments.segment_id, -1) as segment_id,
+        coalesce(segments.segment_name, 'Unsegmented') as segment_name,
+        cast(coalesce(orders.total_orders, 0) as integer) as total_orders,
+        cast(coalesce(orders.total_revenue, 0) as numeric(22, 2)) as total_revenue,
+        orders.first_purchase_date,
+        orders.last_purchase_date,
+        as_of.as_of_date - orders.last_purchase_date as days_since_last_purchase,
+        cast(round(orders.total_revenue / orders.total_orders, 2) as numeric(22, 2))
+            as avg_order_value,
+        greatest(customers.loaded_at, orders.processed_at) as updated_at
+    from customers
+    cross join as_of
+    left join orders on customers.customer_id = orders.customer_id
+    left join segments on customers.customer_id = segments.customer_id
+    where customers.customer_id <> '-1'
+
+),
+
+final as (
+
+    select
+        customer_id,
+        location,
+        gender,
+        customer_tenure_months,
+        segment_id,
+        segment_name,
+        total_orders,
+        total_revenue,
+        first_purchase_date,
+        last_purchase_date,
+        days_since_last_purchase,
+        avg_order_value,
+        case
+            when days_since_last_purchase <= 30 then 'Active'
+            when days_since_last_purchase <= 90 then 'Recent'
+            when days_since_last_purchase <= 180 then 'Dormant'
+            else 'Inactive'
+        end as activity_status,
+        updated_at
+    from joined
+
+)
+
+select * from final

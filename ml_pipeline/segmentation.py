@@ -1,0 +1,169 @@
+"""The whole segmentation as one function: RFM frame in, named model and its evidence out."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+
+from insight.errors import InputError
+from ml_pipeline.clustering import distinct_points, fit_centres, squared_distances
+from ml_pipeline.features import FEATURES, Matrix, Scaler, fit_scaler, log_features
+from ml_pipeline.model import SegmentModel, SegmentSummary, assign
+from ml_pipeline.naming import (
+    SEGMENT_NAMES,
+    check_rules_still_hold,
+    match_to_reference,
+    meets_rule,
+    name_by_rules,
+)
+from ml_pipeline.sweep import (
+    DEFAULT_K,
+    LARGEST_K,
+    RESAMPLES,
+    SMALLEST_K,
+    KChoice,
+    Sweep,
+    choose_k,
+    measure_k,
+    sampled_rows,
+    sweep_k,
+)
+
+FEWEST_CUSTOMERS = 50
+_LIBRARIES = ("numpy", "scikit-learn", "scipy")
+
+
+@dataclass(frozen=True)
+class Training:
+    """A named model with what led to it; `match_distances` is None when rules gave the names."""
+
+    model: SegmentModel
+    choice: KChoice
+    sweep: Sweep | None
+    match_distances: tuple[float, ...] | None
+    inertia_per_customer: float
+
+
+def reason_to_skip(rfm: pd.DataFrame, k: int | None) -> str | None:
+    """Why these customers cannot be segmented, None when they can."""
+    if len(rfm) < FEWEST_CUSTOMERS:
+        return f"{len(rfm)} customers with sales, segments need at least {FEWEST_CUSTOMERS}"
+    needed = k or DEFAULT_K
+    distinct = distinct_points(log_features(rfm), needed)
+    if distinct < needed:
+        return f"the customers differ in {distinct} ways only, too few for {needed} clusters"
+    return None
+
+
+def train(
+    rfm: pd.DataFrame,
+    *,
+    k: int | None = DEFAULT_K,
+    reference: SegmentModel | None = None,
+    sweep: bool = True,
+) -> Training:
+    """Cluster customers and name the clusters.
+
+    `k` None applies the rule of `sweep.choose_k`. A `reference` of another k or other features
+    is no reference. Raises InputError for a k outside 2 to 10 or one that the rule should choose
+    without a sweep, IntegrityError when the reference's names no longer fit.
+    """
+    _check_k(k, sweep=sweep)
+    logs = log_features(rfm)
+    scaler = fit_scaler(logs)
+    points = scaler.transform(logs)
+    measured = sweep_k(points, full_resamples_for=k or DEFAULT_K) if sweep else None
+    choice = KChoice(k, "asked for") if k else choose_k(_present(measured))
+    centres = fit_centres(points, choice.k)
+    ids, distances = _name(centres, scaler, reference)
+    return Training(
+        model=SegmentModel.build(scaler, centres, ids),
+        choice=choice,
+        sweep=_fully_resampled(measured, points, choice.k),
+        match_distances=distances,
+        inertia_per_customer=round(float(squared_distances(points, centres).min(axis=1).mean()), 6),
+    )
+
+
+def summarise(model: SegmentModel, rfm: pd.DataFrame) -> tuple[SegmentSummary, ...]:
+    """One row a segment of the model, most revenue first; also a segment without customers."""
+    ids = assign(model, rfm)
+    rows = [
+        _summary(segment, rfm[ids == segment], len(rfm), _fits(model, segment))
+        for segment in sorted(set(model.segment_ids))
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.revenue, row.segment_id)))
+
+
+def data_sha256(rfm: pd.DataFrame) -> str:
+    """Digest of an RFM frame: ids and exact values, in the frame's order."""
+    digest = hashlib.sha256("\n".join(rfm["customer_id"]).encode())
+    for feature in FEATURES:
+        digest.update(rfm[feature].to_numpy(dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """The libraries whose versions may change the result."""
+    return {name: version(name) for name in _LIBRARIES}
+
+
+def _check_k(k: int | None, *, sweep: bool) -> None:
+    if k is not None and not SMALLEST_K <= k <= LARGEST_K:
+        raise InputError(f"cannot make {k} clusters", next_step=f"Use {SMALLEST_K} to {LARGEST_K}")
+    if k is None and not sweep:
+        raise InputError("the rule for k needs the sweep", next_step="Set k or allow the sweep")
+
+
+def _present(sweep: Sweep | None) -> Sweep:
+    assert sweep is not None
+    return sweep
+
+
+def _fully_resampled(sweep: Sweep | None, points: Matrix, k: int) -> Sweep | None:
+    """The sweep with all resamples for the k that was taken."""
+    if sweep is None or not (taken := sweep.result(k)) or taken.resamples >= RESAMPLES:
+        return sweep
+    again = measure_k(sampled_rows(points), k, RESAMPLES)
+    results = tuple(again if each.k == k else each for each in sweep.results)
+    return sweep.model_copy(update={"results": results})
+
+
+def _name(
+    centres: Matrix, scaler: Scaler, reference: SegmentModel | None
+) -> tuple[tuple[int, ...], tuple[float, ...] | None]:
+    usable = reference and reference.k == len(centres) and reference.features == FEATURES
+    if reference is None or not usable:
+        return name_by_rules(centres), None
+    in_old_units = reference.scaler.transform(scaler.restore(centres))
+    ids, distances = match_to_reference(
+        in_old_units, reference.centre_matrix, reference.segment_ids
+    )
+    check_rules_still_hold(ids, centres, reference.segment_ids, reference.centre_matrix)
+    return ids, tuple(np.round(distances, 6).tolist())
+
+
+def _fits(model: SegmentModel, segment: int) -> bool:
+    return all(
+        meets_rule(segment, centre)
+        for number, centre in zip(model.segment_ids, model.centre_matrix, strict=True)
+        if number == segment
+    )
+
+
+def _summary(segment: int, members: pd.DataFrame, total: int, fits: bool) -> SegmentSummary:
+    revenue, orders = float(members["monetary"].sum()), int(members["frequency"].sum())
+    count = max(1, len(members))
+    return SegmentSummary(
+        segment_id=segment,
+        segment_name=SEGMENT_NAMES[segment],
+        customers=len(members),
+        share=round(len(members) / total, 6),
+        revenue=round(revenue, 2),
+        average_recency_days=round(float(members["recency_days"].sum()) / count, 1),
+        average_orders=round(orders / count, 1),
+        average_order_value=round(revenue / max(1, orders), 2),
+        meets_rule=fits,
+    )

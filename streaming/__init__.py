@@ -1,0 +1,1 @@
+"""Streams: contracts, producers, and the loader that moves Kafka topics into Postgres."""

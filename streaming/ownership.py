@@ -1,0 +1,216 @@
+"""The partitions that this loader holds: claimed in the database, fetched from where it says."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, TopicPartition
+
+from insight.database import Connection
+from insight.services import KafkaEndpoint
+from streaming import progress
+from streaming.assignment import Assignment, Partition
+from streaming.contract import Contract
+from streaming.progress import Claim, PartitionId
+from streaming.topics import watermarks
+
+_logger = logging.getLogger(__name__)
+
+# How long the progress of a partition that somebody else took must stand still before we take it.
+STANDBY_SECONDS = 2.0
+_LOOK_AGAIN_SECONDS = 0.5
+_HALTED_LOOK_AGAIN_SECONDS = 5.0
+
+
+@dataclass
+class Held:
+    """A partition we fetch; `claim` is None until its first message, when it has no row yet."""
+
+    contract: Contract
+    id: PartitionId
+    claim: Claim | None
+    next_offset: int
+    high_watermark: int
+
+
+@dataclass
+class _Standby:
+    """A partition that another owner loads, or a halted one: looked at again at `look_at`."""
+
+    next_offset: int
+    moved_at: float
+    look_at: float
+
+
+class Ownership:
+    """Claims wanted partitions and gives them up when somebody else claims them."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        kafka: KafkaEndpoint,
+        contracts: Mapping[str, Contract],
+        owner: str,
+    ):
+        self.halted: dict[str, tuple[str, str]] = {}
+        self._consumer = consumer
+        self._kafka = kafka
+        self._contracts = contracts
+        self._owner = owner
+        self._held: dict[Partition, Held] = {}
+        self._standby: dict[Partition, _Standby] = {}
+
+    def held(self, partition: Partition) -> Held | None:
+        return self._held.get(partition)
+
+    def forget(self) -> None:
+        """Hold nothing and fetch nothing, for instance while the database is away."""
+        self._held.clear()
+        self._standby.clear()
+        self._consumer.assign([])
+
+    def follow(self, connection: Connection, assignment: Assignment) -> None:
+        """Hold what is wanted: claim what is new, drop what is not wanted any more."""
+        wanted = assignment.wanted()
+        due = {each for each in wanted - self._held.keys() if self._is_due(connection, each)}
+        dropped = self._held.keys() - wanted
+        if not (assignment.changed or due or dropped):
+            return
+        assignment.changed = False
+        for each in dropped:
+            del self._held[each]
+        self._halted_again(connection)
+        for each in sorted(due):
+            self._take(connection, each)
+        self._fetch()
+
+    def give_up(self, partition: Partition) -> None:
+        """Another owner has it: stand by until its progress stops moving."""
+        held = self._held.pop(partition)
+        now = time.monotonic()
+        _logger.info("%s was taken over by another loader", held.id)
+        self._standby[partition] = _Standby(held.next_offset, now, now + _LOOK_AGAIN_SECONDS)
+        self._fetch()
+
+    def claim_first(self, connection: Connection, held: Held, low: int) -> Claim:
+        """The claim of a partition whose first message, at offset `low`, just came."""
+        held.claim = progress.claim(
+            connection, held.contract.stream, held.id, self._owner, low, held.high_watermark
+        )
+        return held.claim
+
+    def halt(self, connection: Connection, held: Held, state: str, reason: str) -> None:
+        """Stop the whole stream of a partition, and say so in its row."""
+        if held.claim is None:
+            self.claim_first(connection, held, held.next_offset)
+        progress.halt(connection, held.id, state, reason)
+        self.stop_stream(held.contract, state, reason)
+
+    def stop_stream(self, contract: Contract, state: str, reason: str) -> None:
+        """Fetch no partition of a stream whose state in the database is a halt."""
+        _logger.error("stream %s is halted (%s): %s", contract.stream, state, reason)
+        self.halted[contract.stream] = (state, reason)
+        look_at = time.monotonic() + _HALTED_LOOK_AGAIN_SECONDS
+        for partition in [each for each in self._held if each[0] == contract.topic]:
+            held = self._held.pop(partition)
+            self._standby[partition] = _Standby(held.next_offset, 0.0, look_at)
+        self._fetch()
+
+    def is_caught_up(self, connection: Connection, wanted: set[Partition]) -> bool:
+        """True when every message that is in Kafka now was loaded, by us or by somebody else."""
+        return all(self._has_all(connection, each) for each in wanted)
+
+    def check_fetch_position(self, connection: Connection, partition: Partition) -> None:
+        """Called when Kafka has no message at our next offset: halt, never skip."""
+        held = self._held.get(partition)
+        if held is None:
+            return
+        low, high = watermarks(self._consumer, *partition)
+        complaint = _position_complaint(held.next_offset, low, high)
+        if complaint:
+            self.halt(connection, held, *complaint)
+        else:
+            self._fetch()
+
+    def _has_all(self, connection: Connection, partition: Partition) -> bool:
+        contract = self._contracts[partition[0]]
+        if contract.stream in self.halted:
+            return True
+        held = self._held.get(partition)
+        if held is not None and held.next_offset < held.high_watermark:
+            return False
+        _, high = watermarks(self._consumer, *partition)
+        if held is not None:
+            held.high_watermark = high
+            return held.next_offset >= high
+        return self._progress(connection, partition) >= high
+
+    def _progress(self, connection: Connection, partition: Partition) -> int:
+        topic, number = partition
+        offsets = progress.next_offsets(connection, self._kafka.cluster_id, topic)
+        return offsets.get(number, 0)
+
+    def _is_due(self, connection: Connection, partition: Partition) -> bool:
+        standby = self._standby.get(partition)
+        if standby is None:
+            return True
+        now = time.monotonic()
+        if now < standby.look_at:
+            return False
+        standby.look_at = now + _LOOK_AGAIN_SECONDS
+        next_offset = self._progress(connection, partition)
+        if next_offset != standby.next_offset:
+            standby.next_offset, standby.moved_at = next_offset, now
+        return now - standby.moved_at >= STANDBY_SECONDS
+
+    def _halted_again(self, connection: Connection) -> None:
+        """Read anew which streams are halted: an operator may have let one go on."""
+        self.halted.clear()
+        for contract in self._contracts.values():
+            verdict = progress.halted(connection, contract.stream, self._kafka.cluster_id)
+            if verdict:
+                self.halted[contract.stream] = verdict
+
+    def _take(self, connection: Connection, partition: Partition) -> None:
+        topic, number = partition
+        contract = self._contracts[topic]
+        if contract.stream in self.halted:
+            look_at = time.monotonic() + _HALTED_LOOK_AGAIN_SECONDS
+            self._standby[partition] = _Standby(0, 0.0, look_at)
+            return
+        identity = PartitionId(self._kafka.cluster_id, topic, number)
+        low, high = watermarks(self._consumer, topic, number)
+        known = progress.next_offsets(connection, self._kafka.cluster_id, topic)
+        held = Held(contract, identity, None, low, high)
+        if number in known or high > low:
+            held.claim = progress.claim(
+                connection, contract.stream, identity, self._owner, low, high
+            )
+            held.next_offset = held.claim.next_offset
+        self._held[partition] = held
+        self._standby.pop(partition, None)
+        complaint = _position_complaint(held.next_offset, low, high)
+        if complaint:
+            self.halt(connection, held, *complaint)
+
+    def _fetch(self) -> None:
+        """Fetch exactly what is held, from its next offset; drops what was fetched ahead."""
+        self._consumer.assign(
+            [
+                TopicPartition(topic, number, held.next_offset)
+                for (topic, number), held in self._held.items()
+            ]
+        )
+
+
+def _position_complaint(next_offset: int, low: int, high: int) -> tuple[str, str] | None:
+    if next_offset < low:
+        reason = (
+            f"offsets {next_offset:,} to {low - 1:,} were deleted by Kafka before they were loaded"
+        )
+        return progress.HALTED_GAP, reason
+    if next_offset > high:
+        reason = f"the topic ends at offset {high:,}, before the next one to load, {next_offset:,}"
+        return progress.HALTED_RECREATED, reason
+    return None

@@ -1,0 +1,95 @@
+"""The pollers of the streams: which address, which name, which key and how often."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from insight.settings import Settings
+from streaming.contract import Contract
+from streaming.loader import LoaderOptions
+from streaming.simulators.market_api import Clock, market_api
+from streaming.sources.catalogue import polled_api
+from streaming.sources.http_poller import HttpPoller, RetryPolicy
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """Where the live APIs are, and how fast simulated time passes (seconds a second)."""
+
+    spill_dir: Path
+    coingecko_url: str = "https://api.coingecko.com"
+    newsapi_url: str = "https://newsapi.org"
+    newsapi_key: SecretStr | None = None
+    simulation_speed: float = 60.0
+    clock: Clock = field(default_factory=Clock)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    loader: LoaderOptions = field(default_factory=LoaderOptions)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "StreamOptions":
+        """The options that a person can set, from the environment's settings."""
+        return cls(
+            spill_dir=settings.home / "spill",
+            coingecko_url=settings.coingecko_url,
+            newsapi_url=settings.newsapi_url,
+            newsapi_key=settings.newsapi_key,
+            simulation_speed=settings.simulation_speed,
+        )
+
+    def live_url(self, api: str) -> str:
+        return str(getattr(self, f"{api}_url"))
+
+    def key(self, api: str) -> SecretStr | None:
+        key = getattr(self, f"{api}_key", None)
+        return key if isinstance(key, SecretStr) else None
+
+
+@contextmanager
+def base_urls(
+    contracts: Sequence[Contract], options: StreamOptions, *, live: bool, end: bool
+) -> Iterator[dict[str, str]]:
+    """The base URL of each API: the real one, or that of a simulator that runs for the block."""
+    apis = {each.source for each in contracts if each.source is not None}
+    if live:
+        yield {api: options.live_url(api) for api in apis}
+        return
+    clock = options.clock if end else Clock(options.clock.price_step, options.clock.news_step, None)
+    with market_api(clock=clock) as market:
+        yield dict.fromkeys(apis, market.url)
+
+
+def polled_source(
+    contract: Contract,
+    urls: dict[str, str],
+    options: StreamOptions,
+    *,
+    live: bool,
+    stop: threading.Event,
+) -> HttpPoller:
+    api = polled_api(contract)
+    return HttpPoller(
+        api,
+        urls[api.name],
+        api.name if live else f"{api.name}_simulator",
+        wait=stop.wait,
+        key=options.key(api.name) if live else SecretStr("simulator"),
+        policy=options.retry,
+        # A proxy of the environment cannot reach this machine's loopback address.
+        use_proxies=live,
+    )
+
+
+def poll_interval(contract: Contract, options: StreamOptions, *, live: bool) -> float:
+    promised = contract.poll_interval_seconds or 60.0
+    return promised if live else min(promised, 60.0) / options.simulation_speed
+
+
+def missing_key(contract: Contract, options: StreamOptions) -> str | None:
+    api = polled_api(contract)
+    if not api.key_required or options.key(api.name):
+        return None
+    return f"{api.name} needs a key, set INSIGHT_{api.name.upper()}_KEY"

@@ -1,0 +1,285 @@
+"""Producers and loader together, bounded or for a time, and each of them alone as a long role."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from insight.database import DatabaseEndpoint
+from insight.errors import ConfigurationError, InputError
+from insight.services import KafkaEndpoint
+from streaming.contract import Contract
+from streaming.loader import LoadReport, load_streams
+from streaming.polling import (
+    StreamOptions,
+    base_urls,
+    missing_key,
+    poll_interval,
+    polled_source,
+)
+from streaming.produce import ProducerReport, Schedule, produce
+from streaming.tables import create_tables
+from streaming.topics import ensure_topics
+
+__all__ = [
+    "StreamOptions",
+    "StreamOutcome",
+    "StreamReport",
+    "run_loader",
+    "run_producer",
+    "stream",
+]
+
+_LOOK_SECONDS = 0.02
+_MISSING_KEY = "missing_key"
+
+OnProgress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StreamOutcome:
+    """What happened to one stream.
+
+    `state` is the loader's when it halted, else the producer's: finished, stopped, paused,
+    unreachable, missing_key or stopped_<why>.
+    """
+
+    stream: str
+    source: str
+    polled: int
+    delivered: int
+    loaded: int
+    quarantined: int
+    unchanged_polls: int
+    state: str
+    reason: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StreamReport:
+    """What happened to all streams, in the order of their contracts."""
+
+    streams: list[StreamOutcome]
+    seconds: float
+
+
+def stream(
+    database: DatabaseEndpoint,
+    kafka: KafkaEndpoint,
+    contracts: Sequence[Contract],
+    *,
+    duration_seconds: float | None,
+    live: bool,
+    options: StreamOptions,
+    on_progress: OnProgress = lambda _text: None,
+    stop: threading.Event | None = None,
+) -> StreamReport:
+    """Produce from every polled source and load what arrives, then drain.
+
+    Without a duration: until the simulated sources have nothing new, or one poll of each live
+    one. `stop` ends the producers early; what they delivered is still loaded. A source that
+    stops is told in the report, the others go on. Raises ServiceError when Kafka is away, and
+    IntegrityError when a stream is halted.
+    """
+    started = time.monotonic()
+    create_tables(database, contracts)
+    ensure_topics(kafka, contracts)
+    run = _Run(database, kafka, contracts, options, live, duration_seconds, on_progress)
+    produced, loaded = run.together(stop or threading.Event())
+    seconds = time.monotonic() - started
+    report = StreamReport(
+        [_outcome(each, produced, loaded, seconds) for each in contracts], seconds
+    )
+    loaded.raise_if_halted()
+    return report
+
+
+def run_producer(
+    stream_name: str,
+    database: DatabaseEndpoint,
+    kafka: KafkaEndpoint,
+    contracts: Sequence[Contract],
+    *,
+    live: bool,
+    options: StreamOptions,
+    stop: threading.Event,
+    on_progress: OnProgress = lambda _text: None,
+) -> ProducerReport:
+    """Produce one stream until `stop`: the role `insight produce <stream>`.
+
+    Raises InputError for an unknown stream, ConfigurationError when its API needs a key.
+    """
+    contract = next((each for each in contracts if each.stream == stream_name), None)
+    if contract is None:
+        known = ", ".join(each.stream for each in contracts)
+        raise InputError(f"there is no stream {stream_name!r}", next_step=f"Known are {known}")
+    complaint = missing_key(contract, options) if live else None
+    if complaint:
+        raise ConfigurationError(complaint, where=f"stream {stream_name}")
+    create_tables(database, [contract])
+    ensure_topics(kafka, [contract])
+    with base_urls(contracts, options, live=live, end=False) as urls:
+        source = polled_source(contract, urls, options, live=live, stop=stop)
+        return produce(
+            database,
+            kafka,
+            contract,
+            source,
+            Schedule(poll_interval(contract, options, live=live)),
+            spill_dir=options.spill_dir,
+            stop=stop,
+            on_delivered=_counter(on_progress, stream_name),
+        )
+
+
+def run_loader(
+    database: DatabaseEndpoint,
+    kafka: KafkaEndpoint,
+    contracts: Sequence[Contract],
+    *,
+    until_caught_up: bool,
+    stop: threading.Event,
+    options: StreamOptions,
+    on_progress: OnProgress = lambda _text: None,
+) -> LoadReport:
+    """Load all streams until `stop`: the role `insight load-streams`.
+
+    Raises IntegrityError at the end when a stream is halted.
+    """
+    report = load_streams(
+        database,
+        kafka,
+        contracts,
+        stop=stop,
+        until_caught_up=until_caught_up,
+        options=options.loader,
+        on_progress=on_progress,
+    )
+    report.raise_if_halted()
+    return report
+
+
+class _Run:
+    """One call of `stream`: a thread for each producer and one for the loader."""
+
+    def __init__(
+        self,
+        database: DatabaseEndpoint,
+        kafka: KafkaEndpoint,
+        contracts: Sequence[Contract],
+        options: StreamOptions,
+        live: bool,
+        duration: float | None,
+        on_progress: OnProgress,
+    ):
+        self._database = database
+        self._kafka = kafka
+        self._contracts = contracts
+        self._options = options
+        self._live = live
+        self._duration = duration
+        self._on_progress = on_progress
+        self._producers_stop = threading.Event()
+        self._drain = threading.Event()
+
+    def together(self, stop: threading.Event) -> tuple[dict[str, ProducerReport], LoadReport]:
+        polled = [each for each in self._contracts if each.source is not None]
+        bounded = self._duration is None
+        with (
+            base_urls(self._contracts, self._options, live=self._live, end=bounded) as urls,
+            ThreadPoolExecutor(max_workers=len(polled) + 1, thread_name_prefix="stream") as pool,
+        ):
+            loader = pool.submit(self._load)
+            producers = {each.stream: pool.submit(self._produce, each, urls) for each in polled}
+            self._wait(list(producers.values()), loader, stop)
+            self._drain.set()
+            loaded = loader.result()
+            return {name: each.result() for name, each in producers.items()}, loaded
+
+    def _wait(
+        self,
+        producers: list[Future[ProducerReport]],
+        loader: Future[LoadReport],
+        stop: threading.Event,
+    ) -> None:
+        """Until all producers have ended: by themselves, at the deadline, or because of `stop`.
+
+        A loader that died ends them too: on the embedded broker they would wait for it.
+        """
+        deadline = None if self._duration is None else time.monotonic() + self._duration
+        while not all(each.done() for each in producers):
+            is_over = deadline is not None and time.monotonic() >= deadline
+            failed = any(each.done() and each.exception() for each in producers)
+            if is_over or failed or loader.done() or stop.is_set():
+                self._producers_stop.set()
+            time.sleep(_LOOK_SECONDS)
+
+    def _load(self) -> LoadReport:
+        return load_streams(
+            self._database,
+            self._kafka,
+            self._contracts,
+            drain=self._drain,
+            options=self._options.loader,
+            on_progress=self._on_progress,
+        )
+
+    def _produce(self, contract: Contract, urls: dict[str, str]) -> ProducerReport:
+        complaint = missing_key(contract, self._options) if self._live else None
+        if complaint:
+            self._on_progress(f"{contract.stream} is left out: {complaint}")
+            return ProducerReport(
+                contract.stream, str(contract.source), state=_MISSING_KEY, reason=complaint
+            )
+        return produce(
+            self._database,
+            self._kafka,
+            contract,
+            polled_source(
+                contract, urls, self._options, live=self._live, stop=self._producers_stop
+            ),
+            self._schedule(contract),
+            spill_dir=self._options.spill_dir,
+            stop=self._producers_stop,
+        )
+
+    def _schedule(self, contract: Contract) -> Schedule:
+        if self._duration is not None:
+            return Schedule(poll_interval(contract, self._options, live=self._live))
+        if self._live:
+            return Schedule(0.0, polls=1, failed_polls=1)
+        return Schedule(0.0, unchanged_polls=2, failed_polls=3)
+
+
+def _counter(on_progress: OnProgress, stream_name: str) -> Callable[[int], None]:
+    total = 0
+
+    def count(events: int) -> None:
+        nonlocal total
+        total += events
+        on_progress(f"{total:,} events of {stream_name} delivered")
+
+    return count
+
+
+def _outcome(
+    contract: Contract, produced: dict[str, ProducerReport], loaded: LoadReport, seconds: float
+) -> StreamOutcome:
+    producer = produced.get(contract.stream) or ProducerReport(
+        contract.stream, "", state="finished"
+    )
+    load = loaded.streams[contract.stream]
+    return StreamOutcome(
+        stream=contract.stream,
+        source=producer.source,
+        polled=producer.polled,
+        delivered=producer.delivered,
+        loaded=load.rows,
+        quarantined=load.quarantined,
+        unchanged_polls=producer.unchanged_polls,
+        state=load.state if load.is_halted else producer.state,
+        reason=load.reason if load.is_halted else producer.reason,
+        seconds=seconds,
+    )

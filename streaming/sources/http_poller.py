@@ -1,0 +1,215 @@
+"""One poller for all HTTP APIs: time limits, retries, pauses and what an answer's status means.
+
+What differs from API to API is a `PolledApi`: path, parameters, and the meaning of the body.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+
+import msgspec
+import requests
+import urllib3
+from pydantic import SecretStr
+
+from streaming.sources.interface import (
+    Cursor,
+    Event,
+    Poll,
+    SourcePaused,
+    SourceStopped,
+    TransientFailure,
+)
+
+# Numbers keep the digits they came with.
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+_USER_AGENT = "marketing-insight-pipeline/0.1"
+_RETRIED = {408, 425, 429}
+_STATES = {
+    400: "stopped_bad_request",
+    401: "stopped_unauthorized",
+    403: "stopped_forbidden",
+    404: "stopped_not_found",
+}
+
+
+class BadBody(Exception):  # noqa: N818 (named by what is wrong)
+    """The answer is not what the API promises."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Events of one answer and the position after it."""
+
+    events: list[Event]
+    position: Cursor
+
+
+@dataclass(frozen=True)
+class PolledApi:
+    """What is particular to one API.
+
+    `parse(body, position, source)` raises BadBody, SourceStopped or TransientFailure when the
+    body is an error although the status is 200.
+    """
+
+    name: str
+    path: str
+    key_header: str
+    key_required: bool
+    parameters: Callable[[Cursor | None], dict[str, str]]
+    parse: Callable[[object, Cursor | None, str], Parsed]
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """`connect`, `read` and `total` seconds for a try; delays double from `base` up to `cap`."""
+
+    attempts: int = 5
+    base: float = 0.5
+    cap: float = 60.0
+    connect: float = 3.0
+    read: float = 10.0
+    total: float = 20.0
+    body_bytes: int = 8 * 1024 * 1024
+
+
+class HttpPoller:
+    """A Source that polls one API.
+
+    `wait(seconds)` sleeps and says whether to stop; pass the `wait` of a stop event. The key is
+    sent as a header and is in no URL, log or error.
+    """
+
+    def __init__(
+        self,
+        api: PolledApi,
+        base_url: str,
+        source: str,
+        *,
+        wait: Callable[[float], bool],
+        key: SecretStr | None = None,
+        policy: RetryPolicy | None = None,
+        use_proxies: bool = True,
+    ):
+        self._api = api
+        self._url = base_url.rstrip("/") + api.path
+        self._source = source
+        self._wait = wait
+        self._policy = policy or RetryPolicy()
+        self._session = requests.Session()
+        self._session.trust_env = use_proxies
+        self._session.headers["User-Agent"] = _USER_AGENT
+        if key is not None:
+            self._session.headers[api.key_header] = key.get_secret_value()
+
+    @property
+    def name(self) -> str:
+        return self._source
+
+    def poll(self, cursor: Cursor | None) -> Poll:
+        """One answer, after as many tries as the policy allows.
+
+        Raises TransientFailure when none succeeded, SourcePaused when the API asks for a longer
+        pause than we wait here, SourceStopped when a retry cannot help.
+        """
+        for attempt in range(self._policy.attempts):
+            try:
+                return self._poll_once(cursor)
+            except TransientFailure as failure:
+                is_last = attempt == self._policy.attempts - 1
+                if is_last or self._wait(self._delay(attempt, failure)):
+                    raise
+        raise AssertionError("a policy has at least one attempt")
+
+    def _delay(self, attempt: int, failure: TransientFailure) -> float:
+        asked = failure.retry_after
+        if asked is not None and asked > self._policy.cap:
+            raise SourcePaused(f"{failure}; asked to wait {asked:.0f} s", asked) from failure
+        longest = min(self._policy.cap, self._policy.base * 2**attempt)
+        # A server that says "after 0 seconds" would use up all tries at once.
+        if asked is not None and asked > 0:
+            return asked + random.uniform(0, min(1.0, longest))
+        return random.uniform(0, longest)
+
+    def _poll_once(self, cursor: Cursor | None) -> Poll:
+        position = cursor["position"] if cursor else None
+        headers = {"If-None-Match": cursor["etag"]} if cursor and cursor["etag"] else {}
+        try:
+            with self._session.get(
+                self._url,
+                params=self._api.parameters(position),
+                headers=headers,
+                timeout=(self._policy.connect, self._policy.read),
+                # A redirect to another host would take the key with it.
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return self._understand(response, cursor)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            # The text of these errors can quote the whole address, so only their kind is told.
+            raise TransientFailure(f"no answer ({type(error).__name__})") from error
+
+    def _understand(self, response: requests.Response, cursor: Cursor | None) -> Poll:
+        if response.status_code == 304 and cursor:
+            return Poll([], cursor)
+        self._check_status(response)
+        try:
+            body = _decode(self._body(response))
+            parsed = self._api.parse(body, cursor["position"] if cursor else None, self._source)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise TransientFailure("the answer is not JSON") from error
+        except BadBody as error:
+            raise TransientFailure(f"the answer is not what was promised: {error}") from error
+        etag = response.headers.get("ETag")
+        return Poll(parsed.events, {"etag": etag, "position": parsed.position})
+
+    def _check_status(self, response: requests.Response) -> None:
+        status = response.status_code
+        if status == 200:
+            return
+        if status in _RETRIED or status >= 500:
+            retry_after = retry_after_seconds(response.headers.get("Retry-After"), _now())
+            raise TransientFailure(f"status {status}", retry_after)
+        raise SourceStopped(_STATES.get(status, "stopped_by_status"), f"status {status}")
+
+    def _body(self, response: requests.Response) -> bytes:
+        """The whole body. A timeout of requests starts anew with each byte; this one does not."""
+        deadline = time.monotonic() + self._policy.total
+        body = bytearray()
+        while chunk := response.raw.read1(65_536, decode_content=True):
+            body += chunk
+            if len(body) > self._policy.body_bytes:
+                raise TransientFailure(f"the answer is longer than {self._policy.body_bytes} bytes")
+            if time.monotonic() > deadline:
+                raise TransientFailure(f"the answer took longer than {self._policy.total} s")
+        return bytes(body)
+
+
+def retry_after_seconds(header: str | None, now: datetime) -> float | None:
+    """Seconds that a Retry-After header asks for, written as a number or as a date.
+
+    None when it is absent or not understood; a moment in the past gives a number below 0.
+    """
+    if header is None:
+        return None
+    try:
+        return float(int(header.strip()))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - now).total_seconds()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

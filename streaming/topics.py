@@ -1,0 +1,95 @@
+"""Topics: created from contracts where the cluster lets us, and their watermarks."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from insight.errors import ServiceError
+from insight.services import KafkaEndpoint
+from streaming.contract import Contract
+
+_TIMEOUT_SECONDS = 10.0
+_TOPIC_EXISTS = "TOPIC_ALREADY_EXISTS"
+
+
+def ensure_topics(kafka: KafkaEndpoint, contracts: Sequence[Contract]) -> dict[str, int]:
+    """Create the topics that are missing; returns the number of partitions of each.
+
+    An embedded broker creates a topic when a producer asks for it, always with 4 partitions.
+    Raises ServiceError when Kafka does not answer or refuses.
+    """
+    try:
+        if not kafka.embedded:
+            _create_missing(kafka, contracts)
+        producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 3})
+        return {each.topic: _partitions(producer, each.topic) for each in contracts}
+    except KafkaException as error:
+        raise kafka_unavailable(kafka, error) from error
+
+
+def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    """Oldest offset still there, and the offset that the next message will get."""
+    low, high = consumer.get_watermark_offsets(
+        TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS
+    )
+    return int(low), int(high)
+
+
+def fetched_watermark(consumer: Consumer, topic: str, partition: int) -> int:
+    """The end of a partition as the newest fetch told it; -1 when nothing was fetched yet.
+
+    Asks nobody, so it can be called for every batch.
+    """
+    found = consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+    return max(int(found[1]), -1) if found else -1
+
+
+def kafka_unavailable(kafka: KafkaEndpoint, error: KafkaException) -> ServiceError:
+    """The error to show for a cluster that does not answer."""
+    reason = error.args[0].str() if error.args else str(error)
+    return ServiceError(
+        f"Kafka does not answer as it should ({reason})",
+        where=kafka.bootstrap_servers,
+        next_step="Check that it runs and that KAFKA_BOOTSTRAP_SERVERS is right",
+    )
+
+
+def _create_missing(kafka: KafkaEndpoint, contracts: Sequence[Contract]) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 3})
+    known = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    missing = [
+        NewTopic(
+            each.topic,
+            num_partitions=each.partitions,
+            config={"retention.ms": str(each.retention_seconds * 1000)},
+        )
+        for each in contracts
+        if each.topic not in known
+    ]
+    if missing:
+        for future in admin.create_topics(missing).values():
+            _wait_for_creation(future)
+
+
+def _wait_for_creation(future: Future[None]) -> None:
+    try:
+        future.result(_TIMEOUT_SECONDS)
+    except KafkaException as error:
+        if error.args[0].name() != _TOPIC_EXISTS:
+            raise
+
+
+def _partitions(producer: Producer, topic: str) -> int:
+    """A topic that was just created can be unknown for a moment."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while True:
+        found = producer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic]
+        if found.partitions and found.error is None:
+            return len(found.partitions)
+        if time.monotonic() > deadline:
+            raise KafkaException(found.error)
+        time.sleep(0.05)

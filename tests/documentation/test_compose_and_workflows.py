@@ -1,0 +1,69 @@
+"""The files for containers and CI name things that exist."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from insight.cli.app import app
+from insight.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def compose(project_root: Path) -> dict[str, dict[str, dict[str, object]]]:
+    document: dict[str, dict[str, dict[str, object]]] = yaml.safe_load(
+        (project_root / "docker-compose.yml").read_text()
+    )
+    return document
+
+
+def test_each_role_of_compose_is_a_command(
+    compose: dict[str, dict[str, dict[str, object]]],
+) -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    roles = [service for service in compose["services"].values() if "build" in service]
+    assert len(roles) >= 5
+    for role in roles:
+        command = role["command"]
+        assert isinstance(command, list)
+        assert command[0] in commands
+
+
+def test_each_stream_has_its_producer_in_compose(
+    compose: dict[str, dict[str, dict[str, object]]], project_root: Path
+) -> None:
+    contracts = (project_root / "streaming" / "contracts").glob("*.odcs.yaml")
+    for contract in contracts:
+        assert f"produce-{contract.name.removesuffix('.odcs.yaml')}" in compose["services"]
+
+
+def test_the_variables_of_compose_are_settings(
+    compose: dict[str, dict[str, dict[str, object]]],
+) -> None:
+    known = {f"INSIGHT_{name.upper()}" for name in Settings.model_fields}
+    environment = compose["services"]["load-streams"]["environment"]
+    assert isinstance(environment, dict)
+    for name in environment:
+        assert name in known or f"INSIGHT_{name}" in known
+
+
+def test_compose_holds_no_password(project_root: Path) -> None:
+    for line in (project_root / "docker-compose.yml").read_text().splitlines():
+        if "PASSWORD:" in line or "://:" in line:
+            assert "${" in line or "$$" in line, line
+
+
+def test_servers_have_health_checks(compose: dict[str, dict[str, dict[str, object]]]) -> None:
+    for name in ("postgres", "kafka", "redis"):
+        assert "healthcheck" in compose["services"][name]
+
+
+def test_the_lock_has_hashes_and_no_address(project_root: Path) -> None:
+    lock = (project_root / "requirements.lock").read_text()
+    pins = [line for line in lock.splitlines() if line and not line.startswith((" ", "#"))]
+    assert len(pins) > 100
+    assert all("==" in line for line in pins)
+    assert lock.count("--hash=sha256:") >= len(pins)
+    assert "://" not in lock
+    assert "index-url" not in lock

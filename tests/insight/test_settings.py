@@ -1,0 +1,71 @@
+"""Settings: the environment is read once, and a wrong value names its variable."""
+
+import pytest
+from pydantic import SecretStr
+
+from insight.database import DatabaseEndpoint, connect
+from insight.errors import ConfigurationError, ServiceError
+from insight.services import open_services
+from insight.settings import load_settings
+
+_PASSWORD = "s3cret-word"
+
+
+def test_everything_is_embedded_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"INSIGHT_{name}", raising=False)
+    settings = load_settings()
+    assert settings.database_url.get_secret_value() == "embedded"
+    assert settings.kafka_bootstrap_servers == "embedded"
+    assert settings.redis_url.get_secret_value() == "embedded"
+
+
+@pytest.mark.parametrize("name", ["KAFKA_BOOTSTRAP_SERVERS", "INSIGHT_KAFKA_BOOTSTRAP_SERVERS"])
+def test_a_service_has_a_bare_and_a_prefixed_name(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv("INSIGHT_KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    monkeypatch.setenv(name, "broker:9092")
+    assert load_settings().kafka_bootstrap_servers == "broker:9092"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("INSIGHT_MAX_REJECTED_SHARE", "2"), ("INSIGHT_SEGMENT_COUNT", "many")],
+)
+def test_a_wrong_value_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name):
+        load_settings()
+
+
+def test_a_password_is_in_no_text_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://me:{_PASSWORD}@127.0.0.1:1/nowhere")
+    settings = load_settings()
+    assert _PASSWORD not in repr(settings)
+    with open_services(settings) as services:
+        assert _PASSWORD not in repr(services.database)
+        with pytest.raises(ServiceError, match="cannot connect to Postgres") as caught:
+            open_connection(services.database)
+    assert _PASSWORD not in str(caught.value)
+
+
+def open_connection(endpoint: DatabaseEndpoint) -> None:
+    with connect(endpoint):
+        pass
+
+
+def test_what_is_no_postgres_url_is_refused_without_quoting_it() -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL") as caught:
+        DatabaseEndpoint.from_url(SecretStr(f"mysql//{_PASSWORD} oops"))
+    assert _PASSWORD not in str(caught.value)
+
+
+def test_an_external_kafka_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    with open_services(load_settings()) as services:
+        with pytest.raises(ServiceError, match=r"127\.0\.0\.1:1: Kafka does not answer"):
+            _ = services.kafka
