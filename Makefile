@@ -16,9 +16,10 @@ install: .venv/installed ## Make .venv with the pinned packages
 	@"$(PYTHON)" -c 'import sys; sys.exit("Python 3.11 is needed, this is %d.%d; try: make PYTHON=/path/to/python3.11" % sys.version_info[:2] if sys.version_info[:2] != (3, 11) else 0)'
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	@# uv installs the rest ten times faster than pip does; pip brings it, by the same lock.
+	@# Compiled now, because some machines forbid it later, and then every command takes seconds to import.
 	@awk '/^[a-z0-9]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock
-	@$(BIN)/python -m uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/python -m uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
@@ -27,6 +28,8 @@ COLOURS = {
 }
 _INK, _MUTED, _LINE = "#22303c", "#66727d", "#d9dde1"
 _NEUTRAL = "#4f6d7a"
+# Below and above average are no verdict: few days since the last order is good.
+_BELOW_ABOVE = LinearSegmentedColormap.from_list("below_above", ["#b5835a", "#f6f4f1", "#1b4965"])
 _STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
@@ -175,12 +178,20 @@ def _scatter(axis: Axes, rfm: pd.DataFrame, segment_ids: Labels, x: str, y: str)
 
 def _heat_map(axis: Axes, model: SegmentModel, segments: Sequence[SegmentSummary]) -> None:
     rows = [_mean_centre(model, each.segment_id) for each in segments]
-    axis.imshow(rows, cmap="RdBu", vmin=-2.2, vmax=2.2, aspect="auto", alpha=0.85)
+    axis.imshow(rows, cmap=_BELOW_ABOVE, vmin=-2.2, vmax=2.2, aspect="auto")
     for row, values in enumerate(rows):
         for column, value in enumerate(values):
-            colour = "white" if abs(value) > 1.3 else _INK
-            axis.text(column, row, f"{value:+.1f}", ha="center", va="center", color=colour)
-    axis.set_xticks(range(len(FEATURES)), [_TITLES[name] for name in FEATURES], fontsize=8.5)
+            colour = "white" if abs(value) > 1.5 else _INK
+            axis.text(
+                column,
+                row,
+                f"{round(value, 1) or 0.0:+.1f}",
+                ha="center",
+                va="center",
+                color=colour,
+            )
+    titles = [_TITLES[name].replace(" the ", "\nthe ") for name in FEATURES]
+    axis.set_xticks(range(len(FEATURES)), titles, fontsize=8.5)
     axis.set_yticks(range(len(segments)), [each.segment_name for each in segments], color=_INK)
     axis.tick_params(length=0)
     axis.grid(visible=False)
@@ -210,6 +221,7 @@ def _share_bars(axis: Axes, segments: Sequence[SegmentSummary]) -> None:
 
 
 def _bar(axis: Axes, row: float, share: float, colour: str, alpha: float, what: str) -> None:
+    axis.barh(row, share, height=0.36, color="white")
     axis.barh(row, share, height=0.36, color=colour, alpha=alpha)
     axis.annotate(
         f"{share:.0%} {what}", (share, row), xytext=(4, 0), textcoords="offset points",

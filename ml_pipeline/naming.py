@@ -33,32 +33,48 @@ RULES = {
 FARTHEST_MATCH = 1.0
 
 _RECENCY, _FREQUENCY, _MONETARY, _ORDER_VALUE = range(len(FEATURES))
-# With fewer than five clusters some names have no cluster; the rest is always Occasional.
-_NAMES_FOR = {
-    2: (CHAMPIONS, OCCASIONAL),
-    3: (CHAMPIONS, AT_RISK, OCCASIONAL),
-    4: (CHAMPIONS, AT_RISK, LOYAL, OCCASIONAL),
-    5: (CHAMPIONS, AT_RISK, BIG_SPENDERS, LOYAL, OCCASIONAL),
-}
+_RULE_ORDER = (CHAMPIONS, AT_RISK, BIG_SPENDERS, LOYAL, OCCASIONAL)
+# With fewer than five clusters a name needs a cluster that fits it by so many standard deviations.
+_STANDS_OUT = 0.5
 
 
 def name_by_rules(centres: Matrix) -> tuple[int, ...]:
     """Segment id of each cluster from centres in standard deviations, shape (k, features), k >= 2.
 
-    The rules of `RULES` choose one cluster after the other. With k < 5 the names of `_NAMES_FOR`
-    are used; with k > 5 each remaining cluster joins the nearest named one, so that a segment can
-    have several clusters and there are never more than five segments.
+    The rules of `RULES` choose one cluster after the other. With k < 5 a rule that no cluster
+    clearly fits is left out, and the clusters that remain are Occasional. With k > 5 each
+    remaining cluster joins the nearest named one whose rule it meets. So there are never more than
+    five segments, and a segment can have several clusters.
     """
     segment_of: dict[int, int] = {}
-    for segment in _NAMES_FOR[min(len(centres), len(SEGMENT_NAMES))]:
+    for segment in _RULE_ORDER:
         free = [cluster for cluster in range(len(centres)) if cluster not in segment_of]
-        segment_of[_chosen(segment, centres, free)] = segment
+        if not free:
+            break
+        best = _chosen(segment, centres, free)
+        few = len(centres) < len(_RULE_ORDER)
+        if segment == CHAMPIONS or not few or meets_rule(segment, centres[best], _STANDS_OUT):
+            segment_of[best] = segment
+    return _with_the_rest(segment_of, centres)
+
+
+def _with_the_rest(segment_of: dict[int, int], centres: Matrix) -> tuple[int, ...]:
+    if len(centres) < len(_RULE_ORDER):
+        return tuple(segment_of.get(cluster, OCCASIONAL) for cluster in range(len(centres)))
+    return tuple(
+        segment_of[cluster]
+        if cluster in segment_of
+        else _joined(centres[cluster], segment_of, centres)
+        for cluster in range(len(centres))
+    )
+
+
+def _joined(centre: Matrix, segment_of: dict[int, int], centres: Matrix) -> int:
+    """The segment of the nearest named cluster whose rule `centre` meets, else of the nearest."""
     named = sorted(segment_of)
-    for cluster in range(len(centres)):
-        if cluster not in segment_of:
-            nearest = squared_distances(centres[[cluster]], centres[named]).argmin()
-            segment_of[cluster] = segment_of[named[int(nearest)]]
-    return tuple(segment_of[cluster] for cluster in range(len(centres)))
+    distances = squared_distances(centre[np.newaxis], centres[named])[0]
+    nearest_first = [segment_of[named[index]] for index in np.argsort(distances, kind="stable")]
+    return next((each for each in nearest_first if meets_rule(each, centre)), nearest_first[0])
 
 
 def _chosen(segment: int, centres: Matrix, free: list[int]) -> int:
@@ -75,17 +91,17 @@ def _chosen(segment: int, centres: Matrix, free: list[int]) -> int:
     return min(free, key=lambda c: centres[c, _MONETARY])
 
 
-def meets_rule(segment: int, centre: Matrix) -> bool:
-    """Whether one centre, in standard deviations from the average customer, fits the name."""
+def meets_rule(segment: int, centre: Matrix, margin: float = 0.0) -> bool:
+    """Whether one centre fits the name, `margin` standard deviations from the average customer."""
     if segment == CHAMPIONS:
-        return bool(centre[_FREQUENCY] > 0 and centre[_MONETARY] > 0)
+        return bool(centre[_FREQUENCY] > margin and centre[_MONETARY] > margin)
     if segment == AT_RISK:
-        return bool(centre[_RECENCY] > 0)
+        return bool(centre[_RECENCY] > margin)
     if segment == BIG_SPENDERS:
-        return bool(centre[_ORDER_VALUE] > 0)
+        return bool(centre[_ORDER_VALUE] > margin)
     if segment == LOYAL:
-        return bool(centre[_FREQUENCY] > 0)
-    return bool(centre[_MONETARY] < 0)
+        return bool(centre[_FREQUENCY] > margin)
+    return bool(centre[_MONETARY] < -margin)
 
 
 def match_to_reference(

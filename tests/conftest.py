@@ -15,6 +15,16 @@ from insight.services import KafkaEndpoint, RedisEndpoint, Services, open_servic
 from insight.settings import load_settings
 
 
+# Folders whose tests share an expensive start (a built warehouse): one worker runs all of them.
+_KEPT_TOGETHER = frozenset({"dbt", "documentation", "main_job"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in _KEPT_TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
 @pytest.fixture(scope="session")
 def services() -> Iterator[Services]:
     with tempfile.TemporaryDirectory(prefix="insight-test-", dir="/tmp") as home:

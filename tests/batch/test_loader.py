@@ -1,9 +1,5 @@
 import csv
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -197,14 +193,6 @@ def cell(text: str) -> object:
         return text
 
 
-def test_loads_at_once_take_turns(database: DatabaseEndpoint, data: Path, rows: Rows) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        reports = list(pool.map(lambda _: load_directory(database, data), range(4)))
-    assert [counts(report) for report in reports] == [counts(reports[0])] * 4
-    assert sorted(len(unchanged(report)) for report in reports) == [0, 5, 5, 5]
-    assert rows("select count(*) from raw.online_sales") == [(4,)]
-
-
 def test_progress_names_each_source_with_its_rows(database: DatabaseEndpoint, data: Path) -> None:
     told: list[tuple[str, int]] = []
     load_directory(database, data, on_progress=lambda source, rows: told.append((source, rows)))
@@ -237,73 +225,6 @@ def test_any_text_reaches_the_database_as_it_is(
     assert rows("select product_category from raw.tax_amount order by _row") == [
         (f"{number} {text}".strip(),) for number, text in enumerate(texts)
     ]
-
-
-CONNECT = """
-import os, resource, signal, sys
-from pathlib import Path
-from pydantic import SecretStr
-from batch.loader import load_directory
-from insight.database import DatabaseEndpoint
-host, port, user, dbname, *directories = sys.argv[1:]
-database = DatabaseEndpoint(host, int(port), user, SecretStr(sys.stdin.read()), dbname)
-"""
-PRINT_MEMORY = """
-for directory in directories:
-    load_directory(database, Path(directory))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
-DIE_AMID_SALES = """
-def die(source, rows):
-    if source == "online_sales":
-        os.kill(os.getpid(), signal.SIGKILL)
-load_directory(database, Path(directories[0]), on_progress=die)
-"""
-
-
-def run_program(
-    program: str, database: DatabaseEndpoint, *directories: Path
-) -> subprocess.CompletedProcess[str]:
-    place = [database.host, str(database.port), database.user, database.dbname]
-    return subprocess.run(
-        [sys.executable, "-c", CONNECT + program, *place, *map(str, directories)],
-        input=database.password.get_secret_value(),
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_a_killed_load_leaves_nothing_and_blocks_nothing(
-    database: DatabaseEndpoint, data: Path, raw_state: State
-) -> None:
-    load_directory(database, data)
-    before = raw_state()
-    edit(data / "CustomersData.csv", "Chicago", "Boston")
-    with open(data / "Online_Sales.csv", "a") as file:
-        file.writelines(f"12583,{n},20190104,SKU1,Pen,Office,1,2.5,6,Used\n" for n in range(60_000))
-    killed = run_program(DIE_AMID_SALES, database, data)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert raw_state() == before
-    assert counts(load_directory(database, data))["online_sales"] == 60_004
-
-
-def test_memory_does_not_grow_with_the_file(
-    database: DatabaseEndpoint, data: Path, tmp_path: Path, rows: Rows
-) -> None:
-    big = tmp_path / "big"
-    big.mkdir()
-    for path in data.iterdir():
-        (big / path.name).write_bytes(path.read_bytes())
-    with open(big / "Online_Sales.csv", "ab") as file:
-        line = f"12583,{{0}},20190104,SKU1,{'A long name ' * 78} {{0}},Office,1,2.5,6,Used\n"
-        for block in range(100):
-            file.write("".join(line.format(block * 1_500 + n) for n in range(1_500)).encode())
-    assert (big / "Online_Sales.csv").stat().st_size > 140_000_000
-    finished = run_program(PRINT_MEMORY, database, data, big)
-    assert finished.returncode == 0, finished.stderr
-    small_kib, big_kib = map(int, finished.stdout.split())
-    assert rows("select count(*) from raw.online_sales") == [(150_004,)]
-    assert big_kib - small_kib < 30_000
 
 
 @pytest.mark.parametrize("share", ["18%", "18", "0.18"])

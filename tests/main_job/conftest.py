@@ -1,64 +1,16 @@
-"""The `insight` command on a copy of the dbt project, with a home of its own."""
+"""Workplaces for the main job, and one in which it has run."""
 
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from workplace import Workplace
 
 from insight.services import stop
 from insight.services.account import fallback_folder
-
-_INSIGHT = Path(sys.executable).with_name("insight")
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """A home and a dbt project that belong to one test."""
-
-    home: Path
-    dbt_project: Path
-
-    def environment(self) -> dict[str, str]:
-        """This process's environment, pointed at the workplace."""
-        return {
-            **os.environ,
-            "INSIGHT_HOME": str(self.home),
-            "INSIGHT_DBT_PROJECT_DIR": str(self.dbt_project),
-            "COLUMNS": "120",
-        }
-
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start `insight` and return at once."""
-        return subprocess.Popen(
-            [str(_INSIGHT), *arguments],
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def insight(
-        self, *arguments: str, extra: Mapping[str, str] | None = None
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run `insight` to its end."""
-        return subprocess.run(
-            [str(_INSIGHT), *arguments],
-            env={**self.environment(), **(extra or {})},
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-
-    @property
-    def seed(self) -> Path:
-        return self.dbt_project / "seeds" / "customer_segments.csv"
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Workplace
 from warehouse_content import content_of
+from workplace import Workplace
 
 _KILLS = 10
 
@@ -74,7 +74,7 @@ def test_a_query_reads_as_table_csv_and_json_and_never_writes(
     for forbidden in (
         "delete from raw.customers",
         "select 1; commit; drop schema marts cascade",
-        "set transaction read write",
+        "create table raw.mine as select 1",
     ):
         outcome = workplace.insight("query", forbidden)
         assert outcome.returncode == 1, forbidden

@@ -10,6 +10,8 @@ from insight.services.lease import lease
 # When and through which connection a row came may differ; what it says may not.
 _TECHNICAL = {
     "ingestion_timestamp",
+    "last_ingested_at",
+    "loaded_at",
     "processed_at",
     "updated_at",
     "dbt_updated_at",

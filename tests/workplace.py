@@ -1,0 +1,53 @@
+"""The `insight` command with a home and a dbt project of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_INSIGHT = Path(sys.executable).with_name("insight")
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A home and a dbt project that belong to one test."""
+
+    home: Path
+    dbt_project: Path
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment, pointed at the workplace."""
+        return {
+            **os.environ,
+            "INSIGHT_HOME": str(self.home),
+            "INSIGHT_DBT_PROJECT_DIR": str(self.dbt_project),
+            "COLUMNS": "120",
+        }
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start `insight` and return at once."""
+        return subprocess.Popen(
+            [str(_INSIGHT), *arguments],
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def insight(
+        self, *arguments: str, extra: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run `insight` to its end."""
+        return subprocess.run(
+            [str(_INSIGHT), *arguments],
+            env={**self.environment(), **(extra or {})},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    @property
+    def seed(self) -> Path:
+        return self.dbt_project / "seeds" / "customer_segments.csv"
