@@ -43,7 +43,7 @@ bench: install ## Measure the parts against plain baselines, side by side
 
 docs: install ## Build the documentation site and the dbt docs into site/
 	@$(BIN)/insight run
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@$(BIN)/insight dbt docs generate --static --quiet
 	@mkdir -p site/dbt && cp dbt_pipeline/target/static_index.html site/dbt/index.html
 

@@ -71,13 +71,14 @@ def _create_missing(kafka: KafkaEndpoint, contracts: Sequence[Contract]) -> None
         if each.topic not in known
     ]
     if missing:
-        for future in admin.create_topics(missing).values():
+        created = admin.create_topics(missing, request_timeout=_TIMEOUT_SECONDS)
+        for future in created.values():
             _wait_for_creation(future)
 
 
 def _wait_for_creation(future: Future[None]) -> None:
     try:
-        future.result(_TIMEOUT_SECONDS)
+        future.result()
     except KafkaException as error:
         if error.args[0].name() != _TOPIC_EXISTS:
             raise

@@ -14,11 +14,11 @@ from insight.database import DatabaseEndpoint, connect
 from insight.services import KafkaEndpoint, RedisEndpoint, Services, open_services, stop
 from insight.settings import load_settings
 
-
 # Folders whose tests share an expensive start (a built warehouse): one worker runs all of them.
 _KEPT_TOGETHER = frozenset({"dbt", "documentation", "main_job"})
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name in _KEPT_TOGETHER:
@@ -51,20 +51,29 @@ def database(services: Services, _database_names: Iterator[str]) -> Iterator[Dat
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-@pytest.fixture(scope="session", params=["configured", "apache"])
-def kafka(
-    request: pytest.FixtureRequest, services: Services, tmp_path_factory: pytest.TempPathFactory
+@pytest.fixture(scope="session")
+def real_kafka(
+    services: Services, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[KafkaEndpoint]:
-    """The broker of the settings (embedded by default), then a real Apache Kafka."""
-    if request.param == "configured":
+    """A real Apache Kafka: the configured one, or one started from its jars."""
+    if not services.kafka.embedded:
         yield services.kafka
         return
-    if not services.kafka.embedded:
-        pytest.skip("the configured broker is a real Kafka already")
     if missing := missing_programs():
         pytest.skip(f"a real Apache Kafka needs {missing} on this machine")
     with apache_kafka(tmp_path_factory.mktemp("kafka")) as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session", params=["configured", "apache"])
+def kafka(request: pytest.FixtureRequest, services: Services) -> KafkaEndpoint:
+    """The broker of the settings (embedded by default), then a real Apache Kafka."""
+    if request.param == "configured":
+        return services.kafka
+    if not services.kafka.embedded:
+        pytest.skip("the configured broker is a real Kafka already")
+    endpoint: KafkaEndpoint = request.getfixturevalue("real_kafka")
+    return endpoint
 
 
 @pytest.fixture(scope="session")

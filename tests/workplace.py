@@ -18,9 +18,10 @@ class Workplace:
     dbt_project: Path
 
     def environment(self) -> dict[str, str]:
-        """This process's environment, pointed at the workplace."""
+        """This process's environment, pointed at the workplace and its embedded services."""
+        external = {"DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"}
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in external},
             "INSIGHT_HOME": str(self.home),
             "INSIGHT_DBT_PROJECT_DIR": str(self.dbt_project),
             "COLUMNS": "120",

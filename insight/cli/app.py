@@ -3,9 +3,11 @@
 import logging
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import psycopg
 import typer
+from rich.markup import escape
 
 from insight import log
 from insight.cli import job, roles, services, warehouse
@@ -44,11 +46,17 @@ def main() -> None:
     try:
         app()
     except InsightError as error:
-        if logging.getLogger().isEnabledFor(logging.INFO):
-            traceback.print_exception(error)
-        err.print(f"[red]Error:[/] {_escaped(str(error))}")
-        sys.exit(1)
+        _end(error, str(error))
+    except psycopg.OperationalError as error:
+        _end(error, f"the connection to Postgres broke ({_one_line(error)}). Run it again")
 
 
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+def _end(error: Exception, sentence: str) -> NoReturn:
+    if logging.getLogger().isEnabledFor(logging.INFO):
+        traceback.print_exception(error)
+    err.print(f"[red]Error:[/] {escape(sentence)}")
+    sys.exit(1)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

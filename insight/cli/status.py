@@ -14,7 +14,18 @@ _SECTIONS = (
         from raw.loaded_files order by source
         """,
     ),
-    ("Streams", "streaming.stream_status", "select * from streaming.stream_status order by stream"),
+    (
+        "Streams",
+        "streaming.stream_status",
+        """
+        select stream, coalesce(state, producer_state) as state,
+               coalesce(state_reason, producer_reason) as reason,
+               lag, rows_total as rows, quarantined_total as quarantined,
+               to_char(last_event_at, 'YYYY-MM-DD HH24:MI') as last_event_utc,
+               to_char(last_commit_at, 'YYYY-MM-DD HH24:MI') as loaded_at_utc
+        from streaming.stream_status order by stream
+        """,
+    ),
     (
         "Segments",
         "marts.fct_customer_segments",

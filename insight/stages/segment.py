@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from insight.database import DatabaseEndpoint, connect
+from insight.errors import StageError
 from insight.stages.context import Context
 
 if TYPE_CHECKING:
@@ -34,5 +35,7 @@ def _summary(report: "SegmentationReport") -> str:
 
 def _is_generated(database: DatabaseEndpoint) -> bool:
     with connect(database) as connection:
+        if connection.execute("select to_regclass('raw.loaded_files')").fetchone() == (None,):
+            raise StageError("nothing is loaded yet", next_step="Run: insight run")
         row = connection.execute("select bool_and(generated) from raw.loaded_files").fetchone()
     return row == (True,)

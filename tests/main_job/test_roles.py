@@ -1,0 +1,60 @@
+"""`insight up`: all roles together, kept fresh, and gone without a trace."""
+
+import signal
+import time
+from collections.abc import Callable
+
+from workplace import Workplace
+
+from insight.database import connect
+from insight.services import running_endpoints
+
+_NEWEST_PRICE = "select max(event_timestamp)::text from staging.stg_bitcoin"
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.3)
+    return condition()
+
+
+def newest_price(workplace: Workplace) -> str:
+    endpoints = running_endpoints(workplace.home)
+    if endpoints is None:
+        return ""
+    with connect(endpoints.database) as connection:
+        row = connection.execute(_NEWEST_PRICE).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_up_keeps_the_streaming_models_fresh_and_ends_on_ctrl_c(
+    finished: tuple[Workplace, str],
+) -> None:
+    workplace, _ = finished
+    roles = workplace.start("up")
+    try:
+        assert wait_until(lambda: newest_price(workplace) > "2020-01-01", 120)
+        roles.send_signal(signal.SIGINT)
+        printed, _ = roles.communicate(timeout=60)
+    finally:
+        roles.kill()
+    assert roles.returncode == 0, printed
+    for role in ("produce-bitcoin-prices", "produce-news-events", "load-streams", "schedule"):
+        assert role in printed
+    assert workplace.insight("verify").returncode == 0
+
+
+def test_killed_up_leaves_no_process_behind(finished: tuple[Workplace, str]) -> None:
+    workplace, _ = finished
+    roles = workplace.start("up")
+    assert wait_until(lambda: running_endpoints(workplace.home) is not None, 60)
+    time.sleep(5)
+    roles.kill()
+    roles.wait()
+    # Each role holds a lease, so the services stop only when the last role is gone.
+    assert wait_until(lambda: running_endpoints(workplace.home) is None, 60)
+    assert workplace.insight("verify").returncode == 0
