@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     home: Path = Field(
         default=PROJECT_ROOT / ".insight", description="where services, data and models are kept"
     )
-    dbt_project_dir: Path = Field(default=PROJECT_ROOT / "dbt_pipeline")
+    dbt_project_dir: Path = Field(
+        default=PROJECT_ROOT / "dbt_pipeline", description="the dbt project to build"
+    )
 
     database_url: SecretStr = Field(
         default=SecretStr(EMBEDDED),
@@ -51,15 +53,21 @@ class Settings(BaseSettings):
     segment_count: int = Field(default=5, ge=2, le=10, description="number of customer segments")
 
     newsapi_key: SecretStr | None = Field(
-        default=None, validation_alias=_also_known_as("NEWSAPI_KEY")
+        default=None,
+        validation_alias=_also_known_as("NEWSAPI_KEY"),
+        description="key of NewsAPI, for `--live`",
     )
-    coingecko_url: str = "https://api.coingecko.com"
-    newsapi_url: str = "https://newsapi.org"
+    coingecko_url: str = Field(
+        default="https://api.coingecko.com", description="where `--live` polls prices"
+    )
+    newsapi_url: str = Field(default="https://newsapi.org", description="where `--live` polls news")
     simulation_speed: float = Field(
         default=60.0, gt=0, description="how many simulated seconds pass in one real second"
     )
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="WARNING", description="from which level on log records are shown"
+    )
 
     @property
     def data_dir(self) -> Path:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from insight.settings import Settings
 from streaming.contract import Contract
-from streaming.loader import LoaderOptions
+from streaming.loading.loader import LoaderOptions
 from streaming.simulators.market_api import Clock, market_api
 from streaming.sources.catalogue import polled_api
 from streaming.sources.http_poller import HttpPoller, RetryPolicy

@@ -10,7 +10,7 @@ from insight.database import DatabaseEndpoint
 from insight.errors import ConfigurationError, InputError
 from insight.services import KafkaEndpoint
 from streaming.contract import Contract
-from streaming.loader import LoadReport, load_streams
+from streaming.loading.loader import LoadReport, load_streams
 from streaming.polling import (
     StreamOptions,
     base_urls,
@@ -18,7 +18,7 @@ from streaming.polling import (
     poll_interval,
     polled_source,
 )
-from streaming.produce import ProducerReport, Schedule, produce
+from streaming.producing.loop import ProducerReport, Schedule, produce
 from streaming.tables import create_tables
 from streaming.topics import ensure_topics
 

@@ -3,6 +3,10 @@
 import csv
 import io
 import json
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -51,11 +55,13 @@ def print_segments(database: DatabaseEndpoint) -> None:
 
 def print_next_steps() -> None:
     """Where to go after the main job."""
+    insight = _command()
     out.print(
-        '\nNext:  insight query "select * from marts.fct_customer_segments limit 5"'
-        "\n       insight status"
-        '\n       insight services start && eval "$(insight env)"'
-        "   (then plain dbt, psql and jupyter work)"
+        f'\nNext:  {insight} query "select * from marts.fct_customer_segments limit 5"'
+        f"\n       {insight} status"
+        f'\n       {insight} services start && eval "$({insight} env)"'
+        "   (then plain dbt, psql and jupyter work)",
+        markup=False,
     )
 
 
@@ -112,3 +118,10 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
 def _is_number(value: object) -> bool:
     text = str(value).removesuffix("%").replace(",", "").strip()
     return value is None or text.removeprefix("-").replace(".", "", 1).isdigit()
+
+
+def _command() -> str:
+    """How to call `insight` from here: by name when it is on the PATH, else by its path."""
+    if shutil.which("insight"):
+        return "insight"
+    return shlex.quote(os.path.relpath(sys.argv[0]))

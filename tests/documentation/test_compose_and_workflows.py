@@ -67,3 +67,9 @@ def test_the_lock_has_hashes_and_no_address(project_root: Path) -> None:
     assert lock.count("--hash=sha256:") >= len(pins)
     assert "://" not in lock
     assert "index-url" not in lock
+
+
+def test_every_setting_is_documented(project_root: Path) -> None:
+    operations = (project_root / "docs" / "operations.md").read_text()
+    for name in Settings.model_fields:
+        assert f"`INSIGHT_{name.upper()}`" in operations

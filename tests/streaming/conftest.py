@@ -17,9 +17,9 @@ from confluent_kafka import Producer
 
 from insight.database import DatabaseEndpoint, connect
 from insight.services import KafkaEndpoint, Services
-from streaming.batch import BadLimit, BadMeter, Batch, judge
 from streaming.codec import Codec, Headers
 from streaming.contract import Contract, load_contracts
+from streaming.loading.batch import BadLimit, BadMeter, Batch, judge
 from streaming.poison import Poison
 from streaming.tables import create_tables
 from streaming.topics import ensure_topics

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from insight.database import DatabaseEndpoint
 from insight.services import KafkaEndpoint
 from streaming.contract import load_contracts
-from streaming.load_batch import Step
-from streaming.loader import LoaderOptions, load_streams
+from streaming.loading.load_batch import Step
+from streaming.loading.loader import LoaderOptions, load_streams
 from streaming.run import StreamOptions, stream
 
 

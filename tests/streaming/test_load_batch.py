@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import IntegrityError
 from streaming import progress
-from streaming.batch import BadLimit, Batch
 from streaming.contract import Contract
-from streaming.load_batch import Step, load_batch
+from streaming.loading.batch import BadLimit, Batch
+from streaming.loading.load_batch import Step, load_batch
 from streaming.poison import valid_message
 from streaming.progress import Claim, FencedError, PartitionId
 

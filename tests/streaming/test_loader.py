@@ -13,10 +13,10 @@ from insight.database import DatabaseEndpoint, connect
 from insight.errors import IntegrityError
 from insight.services import KafkaEndpoint, Services
 from streaming import progress
-from streaming.batch import BadLimit
 from streaming.contract import Contract
-from streaming.load_batch import Step
-from streaming.loader import LoaderOptions, LoadReport, load_streams
+from streaming.loading.batch import BadLimit
+from streaming.loading.load_batch import Step
+from streaming.loading.loader import LoaderOptions, LoadReport, load_streams
 from streaming.poison import poison_messages
 from streaming.progress import PartitionId
 from streaming.run import StreamOptions, run_loader

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from streaming.codec import Codec
 from streaming.contract import load_contracts
-from streaming.produce import Grid
+from streaming.producing.loop import Grid
 from streaming.simulators.market_api import NEWS_PATH, PRICE_PATH, Fault, MarketApi, market_api
 from streaming.sources import Poll, SourcePaused, SourceStopped, TransientFailure, event_id
 from streaming.sources.coingecko import API as COINGECKO

@@ -11,11 +11,8 @@ from insight.database import DatabaseEndpoint, connect
 from insight.services import KafkaEndpoint
 from streaming import progress
 from streaming.contract import Contract
-from streaming.loader import load_streams
-from streaming.pace import LoaderPace
-from streaming.produce import Schedule, produce
-from streaming.producer import EventProducer, Undelivered
-from streaming.producer_cursor import (
+from streaming.loading.loader import load_streams
+from streaming.producing.cursor import (
     CursorKey,
     DatabaseSession,
     SavedCursor,
@@ -23,9 +20,12 @@ from streaming.producer_cursor import (
     prune_cursors,
     save_cursor,
 )
+from streaming.producing.delivery import EventProducer, Undelivered
+from streaming.producing.loop import Schedule, produce
+from streaming.producing.pace import LoaderPace
+from streaming.producing.spill import SpillFile
 from streaming.progress import PartitionId
 from streaming.sources import Cursor, Event, Poll, SourceStopped, TransientFailure
-from streaming.spill import SpillFile
 from streaming.topics import ensure_topics
 
 

@@ -5,7 +5,7 @@ import pytest
 from insight.database import DatabaseEndpoint, connect
 from streaming import progress
 from streaming.contract import Contract
-from streaming.load_batch import load_batch
+from streaming.loading.load_batch import load_batch
 from streaming.progress import PartitionId
 from streaming.verify import verify
 

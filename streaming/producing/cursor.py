@@ -11,7 +11,7 @@ import psycopg
 
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import ServiceError
-from streaming.producer import Offsets
+from streaming.producing.delivery import Offsets
 from streaming.sources import Cursor
 
 T = TypeVar("T")

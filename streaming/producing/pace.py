@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from streaming import progress
 from streaming.contract import Contract
-from streaming.producer import Offsets
-from streaming.producer_cursor import DatabaseSession
+from streaming.producing.cursor import DatabaseSession
+from streaming.producing.delivery import Offsets
 
 _UNLOADED_BYTES = 2 * 1024 * 1024
 _UNLOADED_MESSAGES = 30_000

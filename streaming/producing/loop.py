@@ -11,9 +11,7 @@ from pathlib import Path
 from insight.database import Connection, DatabaseEndpoint
 from insight.services import KafkaEndpoint
 from streaming.contract import Contract
-from streaming.pace import LoaderPace
-from streaming.producer import EventProducer, Offsets, Undelivered
-from streaming.producer_cursor import (
+from streaming.producing.cursor import (
     CursorKey,
     DatabaseSession,
     SavedCursor,
@@ -22,6 +20,8 @@ from streaming.producer_cursor import (
     prune_cursors,
     save_cursor,
 )
+from streaming.producing.delivery import EventProducer, Offsets, Undelivered
+from streaming.producing.pace import LoaderPace
 from streaming.sources import Cursor, Poll, Source, SourcePaused, SourceStopped, TransientFailure
 
 _logger = logging.getLogger(__name__)

@@ -22,12 +22,12 @@ from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import IntegrityError, ServiceError
 from insight.services import KafkaEndpoint
 from streaming import progress
-from streaming.assignment import Assignment, DirectAssignment, GroupAssignment, Partition
-from streaming.batch import BadLimit, BadMeter, Batch, Message, judge
 from streaming.codec import Codec
 from streaming.contract import Contract
-from streaming.load_batch import OnStep, Step, ignore_step, load_batch
-from streaming.ownership import Held, Ownership
+from streaming.loading.assignment import Assignment, DirectAssignment, GroupAssignment, Partition
+from streaming.loading.batch import BadLimit, BadMeter, Batch, Message, judge
+from streaming.loading.load_batch import OnStep, Step, ignore_step, load_batch
+from streaming.loading.ownership import Held, Ownership
 from streaming.progress import FencedError
 from streaming.tables import create_tables
 from streaming.topics import ensure_topics, fetched_watermark, kafka_unavailable

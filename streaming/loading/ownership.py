@@ -10,8 +10,8 @@ from confluent_kafka import Consumer, TopicPartition
 from insight.database import Connection
 from insight.services import KafkaEndpoint
 from streaming import progress
-from streaming.assignment import Assignment, Partition
 from streaming.contract import Contract
+from streaming.loading.assignment import Assignment, Partition
 from streaming.progress import Claim, PartitionId
 from streaming.topics import watermarks
 

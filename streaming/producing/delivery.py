@@ -11,8 +11,8 @@ from confluent_kafka import KafkaError, Message, Producer
 from insight.services import KafkaEndpoint
 from streaming.codec import VERSION_HEADER
 from streaming.contract import Contract
+from streaming.producing.spill import SpillFile
 from streaming.sources import Event
-from streaming.spill import SpillFile
 
 _logger = logging.getLogger(__name__)
 

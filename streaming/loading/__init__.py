@@ -1,0 +1,1 @@
+"""Kafka topics into Postgres: who loads which partition, and the transaction of one batch."""

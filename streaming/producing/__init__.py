@@ -1,0 +1,1 @@
+"""Sources into Kafka topics: the polling loop, delivery, cursor, pace and spill."""
