@@ -56,13 +56,14 @@ def print_segments(database: DatabaseEndpoint) -> None:
 def print_next_steps() -> None:
     """Where to go after the main job."""
     insight = _command()
-    out.print(
-        f'\nNext:  {insight} query "select * from marts.fct_customer_segments limit 5"'
-        f"\n       {insight} status"
-        f'\n       {insight} services start && eval "$({insight} env)"'
-        "   (then plain dbt, psql and jupyter work)",
-        markup=False,
+    steps = (
+        'query "select * from marts.fct_customer_segments limit 5"',
+        "status",
+        f'services start && eval "$({insight} env)"   (then plain dbt, psql and jupyter work)',
     )
+    out.print()
+    for label, step in zip(("Next:", "", ""), steps, strict=True):
+        out.print(f"{label:<6} {insight} {step}", markup=False)
 
 
 def print_streams(report: StreamReport) -> None:
