@@ -92,6 +92,9 @@ class Keeper:
         if not self._postgres.is_alive():
             _logger.warning("Postgres died; it is started again")
             self._postgres.start()
+        if not self._redis.is_alive():
+            _logger.warning("Redis died; it is started again")
+            self._redis.start()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._asked_to_stop = True

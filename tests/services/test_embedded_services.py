@@ -173,6 +173,21 @@ def test_a_killed_postgres_is_started_again_on_its_port(new_home: NewHome) -> No
         assert wait_until(lambda: answers(endpoints.database))
 
 
+def test_a_killed_redis_is_started_again_at_its_address(new_home: NewHome) -> None:
+    with lease(new_home()) as endpoints:
+        client = redis.Redis.from_url(endpoints.redis.url.get_secret_value())
+        with client:
+            os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
+            assert wait_until(lambda: redis_answers(client))
+
+
+def redis_answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
 def test_start_keeps_the_services_until_stop(new_home: NewHome) -> None:
     home = new_home()
     endpoints = keep_running(home)
