@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from insight.errors import ConfigurationError, ServiceError
+
+# Parameters of a URL that are carried to every client; libpq has an environment variable for each.
+_ENCRYPTION = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -22,32 +25,43 @@ class DatabaseEndpoint:
     user: str
     password: SecretStr
     dbname: str
+    encryption: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_url(cls, url: SecretStr) -> "DatabaseEndpoint":
-        """Parse postgresql://user:password@host:port/database.
+        """Parse postgresql://user:password@host:port/database[?sslmode=...].
 
-        Raises ConfigurationError, without quoting the URL, when it is not one.
+        Raises ConfigurationError, without quoting the URL, when it is not one, names several
+        hosts or has a parameter that would be ignored.
         """
         try:
-            parts = conninfo_to_dict(url.get_secret_value())
-        except psycopg.ProgrammingError:
+            parts = {k: str(v) for k, v in conninfo_to_dict(url.get_secret_value()).items()}
+            port = int(parts.pop("port", "5432"))
+        except (psycopg.ProgrammingError, ValueError):
             raise ConfigurationError(
-                "is not a Postgres URL",
+                "is not a URL of one Postgres server",
                 where="DATABASE_URL",
                 next_step="Write it as postgresql://user:password@host:port/database",
             ) from None
-        return cls(
-            host=str(parts.get("host", "localhost")),
-            port=int(str(parts.get("port", 5432))),
-            user=str(parts.get("user", "postgres")),
-            password=SecretStr(str(parts.get("password", ""))),
-            dbname=str(parts.get("dbname", "postgres")),
+        endpoint = cls(
+            host=parts.pop("host", "localhost"),
+            port=port,
+            user=parts.pop("user", "postgres"),
+            password=SecretStr(parts.pop("password", "")),
+            dbname=parts.pop("dbname", "postgres"),
+            encryption=tuple((k, parts.pop(k)) for k in _ENCRYPTION if k in parts),
         )
+        if parts:
+            raise ConfigurationError(
+                f"has parameters that are not supported: {', '.join(sorted(parts))}",
+                where="DATABASE_URL",
+                next_step=f"Beside the address it takes {', '.join(_ENCRYPTION)}",
+            )
+        return endpoint
 
     def named(self, dbname: str) -> "DatabaseEndpoint":
         """The same server and user, another database."""
-        return DatabaseEndpoint(self.host, self.port, self.user, self.password, dbname)
+        return replace(self, dbname=dbname)
 
     def environment(self) -> dict[str, str]:
         """The libpq variables that psql, dbt (through profiles.yml) and notebooks read."""
@@ -57,6 +71,7 @@ class DatabaseEndpoint:
             "PGUSER": self.user,
             "PGPASSWORD": self.password.get_secret_value(),
             "PGDATABASE": self.dbname,
+            **{f"PG{name.upper()}": value for name, value in self.encryption},
         }
 
     def __str__(self) -> str:
@@ -80,6 +95,7 @@ def connect(endpoint: DatabaseEndpoint, *, autocommit: bool = False) -> Iterator
             connect_timeout=10,
             application_name="insight",
             options="-c timezone=UTC",
+            **dict(endpoint.encryption),  # type: ignore[arg-type]
         )
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())

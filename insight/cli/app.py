@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from insight import log
 from insight.cli import job, roles, services, warehouse
-from insight.cli.state import CliState, err
+from insight.cli.state import err
 from insight.errors import InsightError
 from insight.settings import load_settings
 
@@ -38,7 +38,7 @@ def configure(
     """Read the settings before any command runs."""
     settings = load_settings()
     log.configure("INFO" if verbose else settings.log_level)
-    context.obj = CliState(settings, verbose)
+    context.obj = settings
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
 """What every command shares: settings, consoles and a line that shows what goes on."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import typer
 from rich.console import Console
@@ -18,33 +18,26 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 _SECONDS_BETWEEN_LINES = 15
 
 
-@dataclass(frozen=True)
-class CliState:
-    """Set by the main callback, read by every command through the Typer context."""
-
-    settings: Settings
-    verbose: bool
-
-
 def settings_of(context: typer.Context) -> Settings:
-    state = context.obj
-    assert isinstance(state, CliState)
-    return state.settings
+    """The settings that the main callback has read."""
+    settings = context.obj
+    assert isinstance(settings, Settings)
+    return settings
 
 
 @contextmanager
 def progress(task: str) -> Iterator[Callable[[str], None]]:
-    """A spinner with a short text on a terminal; elsewhere a line now and then on stderr."""
+    """A spinner with a short text on a terminal; elsewhere a line on stderr, now and then."""
     if err.is_terminal:
         with err.status(task) as status:
             yield lambda text: status.update(f"{task}: {text}")
         return
-    last = time.monotonic()
+    last = -math.inf
 
     def tell(text: str) -> None:
         nonlocal last
         if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
+            last = -math.inf
             err.print(f"{task}: {text}")
 
     yield tell

@@ -18,8 +18,8 @@ _SECTIONS = (
         "Streams",
         "streaming.stream_status",
         """
-        select stream, coalesce(state, producer_state) as state,
-               coalesce(state_reason, producer_reason) as reason,
+        select stream, state as loader, producer_state as producer,
+               concat_ws('; ', state_reason, producer_reason) as reason,
                lag, rows_total as rows, quarantined_total as quarantined,
                to_char(last_event_at, 'YYYY-MM-DD HH24:MI') as last_event_utc,
                to_char(last_commit_at, 'YYYY-MM-DD HH24:MI') as loaded_at_utc

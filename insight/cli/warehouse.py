@@ -17,6 +17,7 @@ from insight.errors import InputError, IntegrityError, ServiceError
 from insight.services import open_services, running_endpoints, stop
 from insight.services.account import fallback_folder
 from insight.services.postgres import client_programs
+from insight.services.state import StateDirectory
 from insight.settings import EMBEDDED, Settings
 from insight.stages import dbt as dbt_process
 from streaming.verify import verify as find_violations
@@ -101,10 +102,10 @@ def reset(
     """Stop the embedded services and delete their data, generated files and models."""
     home = settings_of(context).home
     if not yes:
-        typer.confirm(f"Delete {home} and all that is in it?", abort=True)
+        typer.confirm(f"Delete the warehouse, data and models in {home}?", abort=True)
     if home.exists():
         stop(home, now=True)
-        shutil.rmtree(home)
+        StateDirectory(home).remove()
     shutil.rmtree(fallback_folder(home), ignore_errors=True)
     out.print("Deleted.")
 

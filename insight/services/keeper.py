@@ -101,7 +101,7 @@ class Keeper:
 
 
 def main(home: str) -> int:
-    """Keep the services of `home`; returns at once when another keeper does so already."""
+    """Keep the services of `home`, once no other keeper does; an exit code."""
     log.configure("INFO")
     state = StateDirectory(Path(home))
     state.create()

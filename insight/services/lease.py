@@ -12,7 +12,7 @@ from pathlib import Path
 
 from insight.errors import ServiceError
 from insight.services.endpoints import EmbeddedEndpoints
-from insight.services.state import StateDirectory, held_leases, locked, new_lease, try_lock
+from insight.services.state import StateDirectory, held_leases, is_locked, locked, new_lease
 
 _START_SECONDS = 90
 _STOP_SECONDS = 60
@@ -58,12 +58,13 @@ def stop(home: Path, *, now: bool = False) -> int:
     state = StateDirectory(home)
     state.create()
     state.keep_marker.unlink(missing_ok=True)
-    in_use = held_leases(state)
-    if in_use and not now:
-        return in_use
-    if now and _keeper_is_alive(state):
+    if now:
         state.stop_marker.touch()
-    _wait_for_end(state)
+    while _keeper_is_alive(state):
+        # Asked again each time: a command that comes meanwhile keeps the services running.
+        if not now and (in_use := held_leases(state)):
+            return in_use
+        time.sleep(0.05)
     state.stop_marker.unlink(missing_ok=True)
     return 0
 
@@ -94,17 +95,15 @@ def _start_keeper(state: StateDirectory) -> EmbeddedEndpoints:
         if state.endpoints.exists() and state.endpoints.read_bytes() != former:
             return EmbeddedEndpoints.read(state.endpoints)
         time.sleep(0.02)
-    reason = state.failure.read_text() if state.failure.exists() else "no answer in time"
+    silence = "no answer in time" if process.poll() is None else f"exit code {process.returncode}"
+    reason = state.failure.read_text() if state.failure.exists() else silence
     raise ServiceError(
         f"the embedded services do not start ({reason})", where=str(state.keeper_log)
     )
 
 
 def _keeper_is_alive(state: StateDirectory) -> bool:
-    lock = try_lock(state.keeper_lock)
-    if lock is not None:
-        lock.close()
-    return lock is None
+    return is_locked(state.keeper_lock)
 
 
 def _wait_for_end(state: StateDirectory) -> None:

@@ -1,12 +1,17 @@
 """Where the embedded services keep their files, and the locks that guard them."""
 
+import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+# Everything that the project puts into its home; `remove` touches nothing else.
+_KEPT_HERE = ("data", "dbt", "log", "models", "postgres*", "redis", "run", "spill")
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,18 @@ class StateDirectory:
     def create(self) -> None:
         for folder in (self.home, self.run, self.leases, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def remove(self) -> None:
+        """Delete what the project keeps here, and the folder itself when nothing else is in it."""
+        for pattern in _KEPT_HERE:
+            for path in self.home.glob(pattern):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+        # A folder with other people's files stays, and so does the root of a mounted volume.
+        with contextlib.suppress(OSError):
+            self.home.rmdir()
 
     @property
     def run(self) -> Path:
@@ -110,6 +127,19 @@ def held_leases(state: StateDirectory) -> int:
 
 def new_lease(state: StateDirectory) -> IO[str]:
     """A lease held by this process until the file is closed or the process dies."""
-    lock = try_lock(state.leases / f"{os.getpid()}-{os.urandom(4).hex()}")
+    name = f"{os.getpid()}-{os.urandom(4).hex()}"
+    # Locked before it is among the leases: there, who counts them would take it for a dead one.
+    lock = try_lock(state.run / f"lease-{name}")
     assert lock is not None, "the name is new, so nobody else can hold it"
+    (state.run / f"lease-{name}").rename(state.leases / name)
     return lock
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock; looking does not disturb others who look."""
+    with open(path, "a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

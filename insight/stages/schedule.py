@@ -3,6 +3,8 @@
 import logging
 import threading
 
+import psycopg
+
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import ServiceError, StageError
 from insight.stages.context import Context
@@ -11,26 +13,33 @@ from insight.stages.job import only_writer
 _logger = logging.getLogger(__name__)
 
 _STREAMING_MODELS = "tag:streaming+"
+_LONGEST_PAUSE_SECONDS = 300.0
 
 
 def refresh_when_loaded(context: Context, stop: threading.Event, seconds: float) -> None:
     """Look at the ledger each `seconds` until `stop` is set, and rebuild when it has moved.
 
-    A failed build or an unreachable database is logged and tried again at the next look.
+    An unreachable database and a failed build are logged. A failed build is tried again after a
+    pause that doubles up to five minutes.
     """
-    built = 0
+    built, pause = 0, seconds
     while not stop.is_set():
         try:
             newest = _newest_load(context.services.database)
             if newest > built:
                 _rebuild(context)
-                built = newest
-        except (ServiceError, StageError) as error:
-            _logger.warning("%s", error)
-        stop.wait(seconds)
+            built, pause = newest, seconds
+        except (ServiceError, StageError, psycopg.OperationalError) as error:
+            _logger.warning("%s", " ".join(str(error).split()))
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        stop.wait(pause)
 
 
 def _rebuild(context: Context) -> None:
+    """Raises StageError when the models around the streaming ones were never built."""
+    with connect(context.services.database) as connection:
+        if connection.execute("select to_regclass('marts.dim_datetime')").fetchone() == (None,):
+            raise StageError("the warehouse is not built yet", next_step="Run: insight run")
     with only_writer(context.services.database, context.tell):
         summary = context.build("--select", _STREAMING_MODELS)
     _logger.info("refreshed: %s", summary.sentence())

@@ -15,12 +15,13 @@ def run(context: Context) -> str:
     # Here, because importing scikit-learn takes seconds that other commands need not wait.
     from ml_pipeline.run import segment_customers
 
+    origin = "generated" if _is_generated(context.services.database) else "own"
     context.tell("clustering")
     report = segment_customers(
         context.services.database,
         seed_path=context.settings.dbt_project_dir / "seeds" / "customer_segments.csv",
         model_dir=context.settings.model_dir,
-        origin="generated" if _is_generated(context.services.database) else "own",
+        origin=origin,
         k=context.settings.segment_count,
     )
     return _summary(report)

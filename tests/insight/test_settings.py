@@ -64,6 +64,24 @@ def test_what_is_no_postgres_url_is_refused_without_quoting_it() -> None:
     assert _PASSWORD not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("postgresql://one:5432,two:5432/db", "one Postgres server"),
+        ("postgresql://host/db?target_session_attrs=primary", "target_session_attrs"),
+    ],
+)
+def test_what_a_url_says_is_carried_or_refused_by_name(url: str, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        DatabaseEndpoint.from_url(SecretStr(url))
+
+
+def test_encryption_of_a_url_reaches_every_client() -> None:
+    endpoint = DatabaseEndpoint.from_url(SecretStr("postgresql://me@host/db?sslmode=verify-full"))
+    assert endpoint.environment()["PGSSLMODE"] == "verify-full"
+    assert endpoint.named("other").environment()["PGSSLMODE"] == "verify-full"
+
+
 def test_an_external_kafka_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     with open_services(load_settings()) as services:

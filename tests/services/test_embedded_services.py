@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from insight.errors import ServiceError
 from insight.services import keep_running, running_endpoints, stop
 from insight.services.account import fallback_folder
 from insight.services.lease import lease
+from insight.services.state import StateDirectory, held_leases, new_lease
 
 NewHome = Callable[..., Path]
 
@@ -28,6 +30,7 @@ _HOLD = """
 import sys, time
 from pathlib import Path
 from insight.services.lease import lease
+from insight.services.state import StateDirectory, held_leases, new_lease
 with lease(Path(sys.argv[1])) as endpoints:
     print(endpoints.database.port, flush=True)
     time.sleep(600)
@@ -254,3 +257,43 @@ def test_lost_passwords_are_named_with_the_way_out(new_home: NewHome) -> None:
     (home / "postgres.passwords").unlink()
     with pytest.raises(ServiceError, match="insight reset"), lease(home):
         pass
+
+
+def test_a_lease_is_never_taken_for_that_of_a_dead_command(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path)
+    state.create()
+    over = threading.Event()
+
+    def keep_counting() -> None:
+        while not over.is_set():
+            held_leases(state)
+
+    counting = [threading.Thread(target=keep_counting) for _ in range(2)]
+    for thread in counting:
+        thread.start()
+    held = [new_lease(state) for _ in range(300)]
+    over.set()
+    for thread in counting:
+        thread.join()
+    assert held_leases(state) == len(held)
+    for lock in held:
+        lock.close()
+    assert held_leases(state) == 0
+
+
+def test_reset_deletes_only_what_the_project_keeps_there(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path)
+    state.create()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "my_thesis.txt").write_text("years of work")
+    state.remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["my_thesis.txt"]
+
+
+def test_reset_removes_a_home_with_nothing_else_in_it(new_home: NewHome) -> None:
+    home = new_home()
+    with lease(home):
+        pass
+    stop(home)
+    StateDirectory(home).remove()
+    assert not home.exists()
