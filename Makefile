@@ -1,7 +1,6 @@
 # Everything is made in .venv; only Python 3.11 with its venv module is needed beforehand.
 PYTHON  ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 BIN     := .venv/bin
-SOURCES := batch insight ml_pipeline serving streaming
 DBT_SQL := dbt_pipeline/models dbt_pipeline/macros dbt_pipeline/tests dbt_pipeline/analyses
 
 .DEFAULT_GOAL := help

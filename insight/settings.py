@@ -1,5 +1,6 @@
 """The only reader of the environment: one settings object, built at the edge and passed down."""
 
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +53,11 @@ class Settings(BaseSettings):
     )
     segment_count: int = Field(default=5, ge=2, le=10, description="number of customer segments")
 
+    as_of_date: date | None = Field(
+        default=None,
+        description="the day recency counts from; by default the day after the newest sale",
+    )
+
     newsapi_key: SecretStr | None = Field(
         default=None,
         validation_alias=_also_known_as("NEWSAPI_KEY"),
@@ -62,7 +68,7 @@ class Settings(BaseSettings):
     )
     newsapi_url: str = Field(default="https://newsapi.org", description="where `--live` polls news")
     simulation_speed: float = Field(
-        default=60.0, gt=0, description="how many simulated seconds pass in one real second"
+        default=600.0, gt=0, description="how many simulated seconds pass in one real second"
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

@@ -68,8 +68,6 @@ class SegmentationReport:
     as_of: date | None = None
     unchanged: bool = False
     skipped_reason: str | None = None
-    model_path: Path | None = None
-    card_path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -261,6 +259,4 @@ def _report(files: _Files, stored: StoredSegmentation, *, unchanged: bool) -> Se
         k=stored.model.k,
         as_of=stored.window.as_of,
         unchanged=unchanged,
-        model_path=files.model,
-        card_path=files.card,
     )

@@ -80,8 +80,9 @@ def print_streams(report: StreamReport) -> None:
 
 
 def fetch(connection: Connection, query: str) -> tuple[list[str], list[tuple[object, ...]]]:
-    """Column names and rows of a query; no rows for a statement that returns none."""
-    cursor = connection.execute(query.encode())
+    """Column names and rows of one statement; no rows for one that returns none."""
+    # A prepared statement is a single one: what follows a semicolon is refused by the server.
+    cursor = connection.execute(query.encode(), prepare=True)
     if cursor.description is None:
         return [], []
     return [column.name for column in cursor.description], cursor.fetchall()

@@ -9,7 +9,7 @@ from typing import Annotated
 import psycopg
 import typer
 
-from insight.cli.report import TableFormat, print_rows
+from insight.cli.report import TableFormat, fetch, print_rows
 from insight.cli.state import out, settings_of
 from insight.cli.status import print_status
 from insight.database import DatabaseEndpoint, connect
@@ -64,10 +64,7 @@ def query(
     with open_services(settings_of(context)) as services, connect(services.database) as connection:
         connection.execute("set transaction read only")
         try:
-            # With parameters, even none, the server takes a single statement only.
-            cursor = connection.execute(sql.encode(), prepare=True)
-            columns = [column.name for column in cursor.description or ()]
-            rows = cursor.fetchall() if cursor.description else []
+            columns, rows = fetch(connection, sql)
         except psycopg.errors.ReadOnlySqlTransaction:
             raise InputError("the query would change data; only reading is allowed") from None
         except psycopg.Error as error:

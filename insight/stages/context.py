@@ -28,10 +28,12 @@ class Context:
 
     def build(self, *selection: str) -> DbtSummary:
         """`dbt build` in this run's project and warehouse."""
+        as_of = self.settings.as_of_date
+        variables = ["--vars", f"{{as_of_date: '{as_of}'}}"] if as_of else []
         return build(
             self.settings.dbt_project_dir,
             self.settings.home,
             self.services.database,
-            selection,
+            [*selection, *variables],
             lambda finished, total: self.tell(f"{finished} of {total} dbt nodes"),
         )

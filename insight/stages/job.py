@@ -18,7 +18,6 @@ class Stage:
     """One step of the main job; `run` returns one line that says what it made."""
 
     name: str
-    purpose: str
     run: Callable[[Context], str]
 
 
@@ -32,11 +31,11 @@ class StageOutcome:
 
 
 STAGES = (
-    Stage("load", "files into schema raw", load.run),
-    Stage("stream", "prices and news through Kafka into schema streaming", stream.run),
-    Stage("transform", "dbt: staging, marts, snapshots and their tests", transform.run),
-    Stage("segment", "RFM features and K-means, exported as the dbt seed", segment.run),
-    Stage("publish", "segments joined into the marts, and into Redis", publish.run),
+    Stage("load", load.run),
+    Stage("stream", stream.run),
+    Stage("transform", transform.run),
+    Stage("segment", segment.run),
+    Stage("publish", publish.run),
 )
 
 

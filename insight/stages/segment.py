@@ -23,6 +23,7 @@ def run(context: Context) -> str:
         model_dir=context.settings.model_dir,
         origin=origin,
         k=context.settings.segment_count,
+        as_of=context.settings.as_of_date,
     )
     return _summary(report)
 

@@ -14,11 +14,11 @@ from insight.services.account import fallback_folder
 
 
 @pytest.fixture(scope="session")
-def new_workplace(project_root: Path) -> Iterator[Callable[[], Workplace]]:
+def new_workplace(project_root: Path) -> Iterator[Callable[..., Workplace]]:
     """Makes workplaces; all are stopped and removed at the end."""
     with ExitStack() as stack:
 
-        def make() -> Workplace:
+        def make(name: str = "home") -> Workplace:
             folder = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="insight-", dir="/tmp"))
             )
@@ -29,7 +29,7 @@ def new_workplace(project_root: Path) -> Iterator[Callable[[], Workplace]]:
                 project,
                 ignore=shutil.ignore_patterns("target", "logs"),
             )
-            home = folder / "home"
+            home = folder / name
             stack.callback(shutil.rmtree, fallback_folder(home), ignore_errors=True)
             stack.callback(stop, home, now=True)
             return Workplace(home, project)
@@ -38,7 +38,7 @@ def new_workplace(project_root: Path) -> Iterator[Callable[[], Workplace]]:
 
 
 @pytest.fixture(scope="session")
-def finished(new_workplace: Callable[[], Workplace]) -> tuple[Workplace, str]:
+def finished(new_workplace: Callable[..., Workplace]) -> tuple[Workplace, str]:
     """A workplace after one clean `insight run`, and what the run printed."""
     workplace = new_workplace()
     outcome = workplace.insight("run")

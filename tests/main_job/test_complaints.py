@@ -10,7 +10,7 @@ from insight.services import keep_running
 
 
 @pytest.fixture(scope="module")
-def workplace(new_workplace: Callable[[], Workplace]) -> Workplace:
+def workplace(new_workplace: Callable[..., Workplace]) -> Workplace:
     """Services that stay up, so that each command is quick."""
     made = new_workplace()
     keep_running(made.home)
@@ -62,6 +62,6 @@ def test_a_wrong_query_is_answered_in_one_line(workplace: Workplace) -> None:
 
 
 def test_env_without_services_says_how_to_start_them(
-    new_workplace: Callable[[], Workplace],
+    new_workplace: Callable[..., Workplace],
 ) -> None:
     assert "insight services start" in complaint(new_workplace(), "env")

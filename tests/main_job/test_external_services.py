@@ -11,7 +11,7 @@ from serving.segment_lookup import lookup_key
 
 
 def test_it_works_on_servers_given_by_url_and_starts_none(
-    new_workplace: Callable[[], Workplace],
+    new_workplace: Callable[..., Workplace],
     real_kafka: KafkaEndpoint,
     database: DatabaseEndpoint,
     redis_endpoint: RedisEndpoint,

@@ -45,7 +45,7 @@ def test_running_it_again_gives_the_same_rows(finished: tuple[Workplace, str]) -
 
 
 def test_killed_at_random_moments_it_ends_in_the_state_of_a_clean_run(
-    finished: tuple[Workplace, str], new_workplace: Callable[[], Workplace]
+    finished: tuple[Workplace, str], new_workplace: Callable[..., Workplace]
 ) -> None:
     """Each run goes on from where SIGKILL ended the one before, so that every stage is hit."""
     clean, _ = finished
