@@ -110,7 +110,7 @@ def segment_customers(
     fingerprint = _fingerprint(rfm, window, k, sweep=sweep)
     if stored is None or stored.fingerprint != fingerprint:
         return _train_and_write(files, origin, rfm, window, fingerprint, stored)
-    return _report(files, stored, unchanged=not _write_what_differs(files, stored, rfm))
+    return _report(stored, unchanged=not _write_what_differs(files, stored, rfm))
 
 
 def _skip(files: _Files, origin: str, customers: int, reason: str) -> SegmentationReport:
@@ -166,7 +166,7 @@ def _train_and_write(
     save(files.model, stored)
     write_atomically(files.seed, seed)
     write_atomically(files.card, render_card(stored).encode())
-    return _report(files, stored, unchanged=False)
+    return _report(stored, unchanged=False)
 
 
 def _train(
@@ -251,7 +251,7 @@ def _write_what_differs(files: _Files, stored: StoredSegmentation, rfm: pd.DataF
     return written
 
 
-def _report(files: _Files, stored: StoredSegmentation, *, unchanged: bool) -> SegmentationReport:
+def _report(stored: StoredSegmentation, *, unchanged: bool) -> SegmentationReport:
     return SegmentationReport(
         origin=stored.origin,
         customers=stored.latest.customers,

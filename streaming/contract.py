@@ -1,7 +1,7 @@
 """Contracts: what a stream's messages hold, and the names and promises that follow from it.
 
 A contract is an Open Data Contract Standard 3.2 file in `streaming/contracts/`. Table, topic,
-validator, dbt source entry, poison fixtures and documentation are all derived from it.
+validator, dbt source entry and poison fixtures are all derived from it.
 """
 
 import re
@@ -35,7 +35,7 @@ _PHYSICAL_TYPES = {
     "timestamp": ("timestamptz",),
 }
 _OPTIONS = {
-    "string": {"pattern", "minLength", "maxLength", "format"},
+    "string": {"pattern", "minLength", "maxLength"},
     "integer": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
     "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
     "boolean": set[str](),
@@ -162,6 +162,8 @@ class _Reader:
             raise self._error(f"{field}.physicalType", f"{physical!r} cannot hold a {logical}")
         if not column.examples:
             raise self._error(f"{field}.examples", "is missing: test messages are made of it")
+        if column.enum and (logical != "string" or column.logicalTypeOptions):
+            raise self._error(f"{field}.enum", "is for strings, without logicalTypeOptions")
         return Column(
             name=name,
             logical_type=logical,

@@ -1,4 +1,4 @@
-"""What dbt and the documentation are told about the raw tables, rendered from the contracts.
+"""What dbt is told about the raw tables, rendered from the contracts.
 
 Run as a module it writes the source files of all domains into a dbt project.
 """
@@ -56,26 +56,6 @@ def write_dbt_sources(contracts: Sequence[Contract], project: Path) -> list[Path
     return files
 
 
-def render_docs_rows(contracts: Sequence[Contract]) -> str:
-    """A Markdown table with one row a stream."""
-    lines = [
-        "| stream | domain | topic (partitions) | table | fresh within | kept for | what it is |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for each in contracts:
-        cells = (
-            f"`{each.stream}` {each.version}",
-            each.domain,
-            f"`{each.topic}` ({each.partitions})",
-            f"`streaming.{each.table}`",
-            _duration(each.freshness_seconds),
-            _duration(each.retention_seconds),
-            each.description,
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
 def _table(contract: Contract) -> dict[str, object]:
     return {
         "name": contract.table,
@@ -116,11 +96,6 @@ def _period(seconds: int) -> dict[str, object]:
         if seconds % size == 0:
             return {"count": seconds // size, "period": period}
     return {"count": max(1, seconds // 60), "period": "minute"}
-
-
-def _duration(seconds: int) -> str:
-    period = _period(seconds)
-    return f"{period['count']} {period['period']}{'' if period['count'] == 1 else 's'}"
 
 
 class _IndentedLists(yaml.SafeDumper):

@@ -3,14 +3,17 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from insight.database import DatabaseEndpoint
 from insight.settings import Settings
 from streaming.contract import Contract
 from streaming.loading.loader import LoaderOptions
+from streaming.producing.loop import tell_end
+from streaming.producing.status import ProducerReport
 from streaming.simulators.market_api import Clock, market_api
 from streaming.sources.catalogue import polled_api
 from streaming.sources.http_poller import HttpPoller, RetryPolicy
@@ -24,7 +27,7 @@ class StreamOptions:
     coingecko_url: str = "https://api.coingecko.com"
     newsapi_url: str = "https://newsapi.org"
     newsapi_key: SecretStr | None = None
-    simulation_speed: float = 60.0
+    simulation_speed: float = 600.0
     clock: Clock = field(default_factory=Clock)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     loader: LoaderOptions = field(default_factory=LoaderOptions)
@@ -57,7 +60,7 @@ def base_urls(
     if live:
         yield {api: options.live_url(api) for api in apis}
         return
-    clock = options.clock if end else Clock(options.clock.price_step, options.clock.news_step, None)
+    clock = options.clock if end else replace(options.clock, end=None)
     with market_api(clock=clock) as market:
         yield dict.fromkeys(apis, market.url)
 
@@ -84,12 +87,20 @@ def polled_source(
 
 
 def poll_interval(contract: Contract, options: StreamOptions, *, live: bool) -> float:
-    promised = contract.poll_interval_seconds or 60.0
-    return promised if live else min(promised, 60.0) / options.simulation_speed
+    """Real seconds between two polls: what was promised to the API, or a simulated step."""
+    if live:
+        return contract.poll_interval_seconds or 60.0
+    return options.clock.step(polled_api(contract).path) / options.simulation_speed
 
 
-def missing_key(contract: Contract, options: StreamOptions) -> str | None:
+def keyless_end(
+    database: DatabaseEndpoint, contract: Contract, options: StreamOptions
+) -> ProducerReport | None:
+    """The end of a producer that lacks its key, also shown in the database; None when it has it."""
     api = polled_api(contract)
     if not api.key_required or options.key(api.name):
         return None
-    return f"{api.name} needs a key, set INSIGHT_{api.name.upper()}_KEY"
+    reason = f"{api.name} needs a key, set INSIGHT_{api.name.upper()}_KEY"
+    report = ProducerReport(contract.stream, api.name, state="missing_key", reason=reason)
+    tell_end(database, report)
+    return report

@@ -99,11 +99,9 @@ create table if not exists streaming.producer_status (
     delivered bigint not null,
     unchanged_polls bigint not null,
     failed_polls bigint not null,
-    missed_ticks bigint not null,
-    next_due_at timestamptz,
     updated_at timestamptz not null default now()
 );
-comment on table streaming.producer_status is 'One row per producer: what it last did.';
+comment on table streaming.producer_status is 'One row per stream: what its producer last did.';
 """
 
 STATUS_VIEW = """

@@ -11,14 +11,17 @@ from insight.errors import ConfigurationError, InputError
 from insight.services import KafkaEndpoint
 from streaming.contract import Contract
 from streaming.loading.loader import LoadReport, load_streams
+from streaming.outages import outages_told
 from streaming.polling import (
     StreamOptions,
     base_urls,
-    missing_key,
+    keyless_end,
     poll_interval,
     polled_source,
 )
-from streaming.producing.loop import ProducerReport, Schedule, produce
+from streaming.producing.loop import Schedule, produce
+from streaming.producing.status import ProducerReport
+from streaming.producing.turn import Turn
 from streaming.tables import create_tables
 from streaming.topics import ensure_topics
 
@@ -32,7 +35,6 @@ __all__ = [
 ]
 
 _LOOK_SECONDS = 0.02
-_MISSING_KEY = "missing_key"
 
 OnProgress = Callable[[str], None]
 
@@ -42,7 +44,7 @@ class StreamOutcome:
     """What happened to one stream.
 
     `state` is the loader's when it halted, else the producer's: finished, stopped, paused,
-    unreachable, missing_key or stopped_<why>.
+    unreachable, missing_key, produced_elsewhere or stopped_<why>.
     """
 
     stream: str
@@ -80,14 +82,15 @@ def stream(
 
     Without a duration: until the simulated sources have nothing new, or one poll of each live
     one. `stop` ends the producers early; what they delivered is still loaded. A source that
-    stops is told in the report, the others go on. Raises ServiceError when Kafka is away, and
-    IntegrityError when a stream is halted.
+    stops is told in the report, the others go on; so is a stream that another producer is at work
+    on. Raises ServiceError when Kafka or Postgres is away, IntegrityError when a stream is halted.
     """
     started = time.monotonic()
-    create_tables(database, contracts)
-    ensure_topics(kafka, contracts)
-    run = _Run(database, kafka, contracts, options, live, duration_seconds, on_progress)
-    produced, loaded = run.together(stop or threading.Event())
+    with outages_told(database, kafka):
+        create_tables(database, contracts)
+        ensure_topics(kafka, contracts)
+        run = _Run(database, kafka, contracts, options, live, duration_seconds, on_progress)
+        produced, loaded = run.together(stop or threading.Event())
     seconds = time.monotonic() - started
     report = StreamReport(
         [_outcome(each, produced, loaded, seconds) for each in contracts], seconds
@@ -109,18 +112,22 @@ def run_producer(
 ) -> ProducerReport:
     """Produce one stream until `stop`: the role `insight produce <stream>`.
 
-    Raises InputError for an unknown stream, ConfigurationError when its API needs a key.
+    Waits while another producer of the stream is at work. Raises InputError for an unknown
+    stream, ConfigurationError when its API needs a key.
     """
     contract = next((each for each in contracts if each.stream == stream_name), None)
     if contract is None:
         known = ", ".join(each.stream for each in contracts)
         raise InputError(f"there is no stream {stream_name!r}", next_step=f"Known are {known}")
-    complaint = missing_key(contract, options) if live else None
-    if complaint:
-        raise ConfigurationError(complaint, where=f"stream {stream_name}")
-    create_tables(database, [contract])
-    ensure_topics(kafka, [contract])
-    with base_urls(contracts, options, live=live, end=False) as urls:
+    with (
+        outages_told(database, kafka),
+        base_urls(contracts, options, live=live, end=False) as urls,
+    ):
+        create_tables(database, [contract])
+        keyless = keyless_end(database, contract, options) if live else None
+        if keyless:
+            raise ConfigurationError(str(keyless.reason), where=f"stream {stream_name}")
+        ensure_topics(kafka, [contract])
         source = polled_source(contract, urls, options, live=live, stop=stop)
         return produce(
             database,
@@ -131,6 +138,7 @@ def run_producer(
             spill_dir=options.spill_dir,
             stop=stop,
             on_delivered=_counter(on_progress, stream_name),
+            turn=Turn(waits=True, on_progress=on_progress),
         )
 
 
@@ -148,15 +156,16 @@ def run_loader(
 
     Raises IntegrityError at the end when a stream is halted.
     """
-    report = load_streams(
-        database,
-        kafka,
-        contracts,
-        stop=stop,
-        until_caught_up=until_caught_up,
-        options=options.loader,
-        on_progress=on_progress,
-    )
+    with outages_told(database, kafka):
+        report = load_streams(
+            database,
+            kafka,
+            contracts,
+            stop=stop,
+            until_caught_up=until_caught_up,
+            options=options.loader,
+            on_progress=on_progress,
+        )
     report.raise_if_halted()
     return report
 
@@ -227,12 +236,10 @@ class _Run:
         )
 
     def _produce(self, contract: Contract, urls: dict[str, str]) -> ProducerReport:
-        complaint = missing_key(contract, self._options) if self._live else None
-        if complaint:
-            self._on_progress(f"{contract.stream} is left out: {complaint}")
-            return ProducerReport(
-                contract.stream, str(contract.source), state=_MISSING_KEY, reason=complaint
-            )
+        keyless = keyless_end(self._database, contract, self._options) if self._live else None
+        if keyless:
+            self._on_progress(f"{contract.stream} is left out: {keyless.reason}")
+            return keyless
         return produce(
             self._database,
             self._kafka,
@@ -243,6 +250,7 @@ class _Run:
             self._schedule(contract),
             spill_dir=self._options.spill_dir,
             stop=self._producers_stop,
+            turn=Turn(on_progress=self._on_progress),
         )
 
     def _schedule(self, contract: Contract) -> Schedule:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -14,6 +14,8 @@ from streaming.contract import Contract
 
 _TIMEOUT_SECONDS = 10.0
 _TOPIC_EXISTS = "TOPIC_ALREADY_EXISTS"
+# Told for a moment after a topic was created, or while a partition moves to another broker.
+_LEADERLESS = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 def ensure_topics(kafka: KafkaEndpoint, contracts: Sequence[Contract]) -> dict[str, int]:
@@ -33,10 +35,18 @@ def ensure_topics(kafka: KafkaEndpoint, contracts: Sequence[Contract]) -> dict[s
 
 def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
     """Oldest offset still there, and the offset that the next message will get."""
-    low, high = consumer.get_watermark_offsets(
-        TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS
-    )
-    return int(low), int(high)
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS
+            )
+        except KafkaException as error:
+            if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return int(low), int(high)
 
 
 def fetched_watermark(consumer: Consumer, topic: str, partition: int) -> int:

@@ -3,7 +3,8 @@
 Nothing here touches the network or the database.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -23,38 +24,53 @@ class Message(Protocol):
 
 @dataclass(frozen=True)
 class BadLimit:
-    """When a stream has gone bad: at least `count` bad messages and `share` of the last `window`.
+    """When a stream has gone bad: `count` bad ones and `share` of the last `window` messages.
 
-    With these numbers a bad release halts its stream after some hundred messages, while a good
-    stream with a few bad messages goes on for ever.
+    With these numbers a bad release halts its stream after 500 messages, however many good ones
+    came before, while a good stream with a few bad messages goes on for ever.
     """
 
     count: int = 500
     share: float = 0.5
-    window: int = 10_000
+    window: int = 1_000
 
 
 @dataclass
 class BadMeter:
-    """Counts the messages of one stream against its limit."""
+    """Counts the messages of one stream against its limit.
+
+    `bad` holds the numbers of the bad ones among the last `window` messages.
+    """
 
     limit: BadLimit
     seen: int = 0
-    bad: int = 0
+    bad: deque[int] = field(default_factory=deque)
 
-    def count(self, *, seen: int = 0, bad: int = 0) -> None:
-        """Add to both counts; starts over once the window is full and the limit was kept."""
-        if self.seen >= self.limit.window and not self.tripped:
-            self.seen = self.bad = 0
-        self.seen += seen
-        self.bad += bad
+    def count_bad(self) -> None:
+        """One more message, a bad one. Good ones only add to `seen`."""
+        self.seen += 1
+        self.bad.append(self.seen)
+        self._forget_old()
+
+    def turn_bad(self, ages: Iterable[int]) -> None:
+        """Messages that were counted as good are bad; each came `age` messages before the last."""
+        self.bad = deque(sorted([*self.bad, *(self.seen - age for age in ages)]))
+        self._forget_old()
 
     @property
     def tripped(self) -> bool:
-        return self.bad >= self.limit.count and self.bad >= self.limit.share * self.seen
+        return len(self.bad) >= max(self.limit.count, self.limit.share * self._width)
 
     def reason(self) -> str:
-        return f"{self.bad:,} of the last {self.seen:,} messages were bad"
+        return f"{len(self.bad):,} of the last {self._width:,} messages were bad"
+
+    @property
+    def _width(self) -> int:
+        return min(self.seen, self.limit.window)
+
+    def _forget_old(self) -> None:
+        while self.bad and self.bad[0] <= self.seen - self.limit.window:
+            self.bad.popleft()
 
 
 @dataclass(frozen=True)
@@ -109,7 +125,7 @@ def judge(codec: Codec, messages: Sequence[Message], lo: int, meter: BadMeter) -
             line, event_time = _decode(codec, message)
         except Rejection as verdict:
             batch.rejected.append(Rejected(message, verdict))
-            meter.count(seen=1, bad=1)
+            meter.count_bad()
             if meter.tripped:
                 batch.limit_reason = meter.reason()
                 break

@@ -237,7 +237,10 @@ class _Loader:
             return
         held.next_offset, held.high_watermark = batch.hi + 1, high
         self._assignment.loaded(*partition, held.next_offset)
-        meter.count(bad=len(stored.rejected) - len(batch.rejected))
+        judged_bad = {each.message.offset() for each in batch.rejected}
+        refused = {each.message.offset() for each in stored.rejected} - judged_bad
+        if refused:
+            meter.turn_bad(batch.hi - offset for offset in refused)
         self._count(held, stored)
         self._stop_if_bad(connection, held, stored, meter)
 
@@ -248,6 +251,10 @@ class _Loader:
             self._ownership.stop_stream(held.contract, progress.HALTED_LIMIT, stored.limit_reason)
         elif meter.tripped:
             self._ownership.halt(connection, held, progress.HALTED_LIMIT, meter.reason())
+        else:
+            return
+        # A stream that an operator let go on would halt again at its first bad message.
+        self._meters[held.contract.stream] = BadMeter(self._options.bad_limit)
 
     def _count(self, held: Held, stored: Batch) -> None:
         load = self._loads[held.contract.stream]

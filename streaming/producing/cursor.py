@@ -35,11 +35,20 @@ class Stopped(Exception):  # noqa: N818 (an outcome, asked for by the stop event
 
 
 class DatabaseSession:
-    """A connection that is opened again when it was lost; what failed is done again."""
+    """A connection that is opened again when it was lost; what failed is done again.
 
-    def __init__(self, database: DatabaseEndpoint, stop: threading.Event):
+    `on_connect` prepares each new connection; what it raises is raised by `do`.
+    """
+
+    def __init__(
+        self,
+        database: DatabaseEndpoint,
+        stop: threading.Event,
+        on_connect: Callable[[Connection], None] = lambda _connection: None,
+    ):
         self._database = database
         self._stop = stop
+        self._on_connect = on_connect
         self._connection: Connection | None = None
         self._open = ExitStack()
 
@@ -66,7 +75,13 @@ class DatabaseSession:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = self._open.enter_context(connect(self._database, autocommit=True))
+            connection = self._open.enter_context(connect(self._database, autocommit=True))
+            try:
+                self._on_connect(connection)
+            except BaseException:
+                self.close()
+                raise
+            self._connection = connection
         return self._connection
 
 

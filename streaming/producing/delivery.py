@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from insight.errors import ServiceError
 from insight.services import KafkaEndpoint
 from streaming.codec import VERSION_HEADER
 from streaming.contract import Contract
@@ -30,7 +31,8 @@ class EventProducer:
     """Produces the events of one contract.
 
     `message_bytes` is the mean size of what was delivered, as far as known. `grace_seconds` is
-    how long Kafka may still answer after a stop.
+    how long Kafka may still answer after a stop. After `attempts` in vain, each of
+    `attempt_seconds`, events are spilled and ServiceError is raised; None is never.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class EventProducer:
         contract: Contract,
         spill_dir: Path,
         grace_seconds: float = 5.0,
+        attempts: int | None = None,
+        attempt_seconds: float = 30.0,
     ):
         self._settings = {
             "bootstrap.servers": kafka.bootstrap_servers,
@@ -46,12 +50,14 @@ class EventProducer:
             "acks": "all",
             "linger.ms": 2,
             "compression.type": "lz4",
-            "delivery.timeout.ms": 30_000,
+            "delivery.timeout.ms": int(attempt_seconds * 1000),
             "log_level": 3,
         }
         self._producer = Producer(self._settings)
         self._contract = contract
         self._grace_seconds = grace_seconds
+        self._attempts = attempts
+        self._where = kafka.bootstrap_servers
         self._headers: list[tuple[str, str | bytes | None]] = [
             (VERSION_HEADER, contract.version.encode())
         ]
@@ -76,20 +82,35 @@ class EventProducer:
         """Deliver all events; returns the newest offset of each partition.
 
         Tries until Kafka has taken each of them. Raises Undelivered when `stop` is set before
-        that; the rest is then in the spill file.
+        that, and ServiceError when there are no attempts left; the rest is then in the spill file.
         """
         return self._deliver(events, stop, keep=True)
 
     def _deliver(self, events: Sequence[Event], stop: threading.Event, *, keep: bool) -> Offsets:
         offsets: Offsets = {}
         waiting = list(events)
+        in_vain = 0
         while waiting:
+            before = len(waiting)
             waiting = self._attempt(waiting, offsets, stop)
-            if waiting and stop.wait(_RETRY_SECONDS):
+            in_vain = in_vain + 1 if len(waiting) == before else 0
+            gives_up = in_vain == self._attempts
+            if waiting and (gives_up or stop.wait(_RETRY_SECONDS)):
                 if keep:
                     self._spill.add(waiting)
-                raise Undelivered(f"{len(waiting)} events of {self._contract.stream}")
+                raise (
+                    self._gone()
+                    if gives_up
+                    else Undelivered(f"{len(waiting)} events of {self._contract.stream}")
+                )
         return offsets
+
+    def _gone(self) -> ServiceError:
+        return ServiceError(
+            f"Kafka takes no events of {self._contract.stream}; they are kept on disk",
+            where=self._where,
+            next_step="Check that it runs, then start the same command again",
+        )
 
     def _attempt(
         self, events: Sequence[Event], offsets: Offsets, stop: threading.Event
@@ -112,8 +133,13 @@ class EventProducer:
 
             return on_report
 
-        for number, event in enumerate(events):
-            self._enqueue(event, report_of(number))
+        try:
+            for number, event in enumerate(events):
+                self._enqueue(event, report_of(number))
+        except KafkaException as error:
+            if not error.args[0].fatal():
+                raise
+            fatal = True
         self._wait_for_reports(stop)
         if fatal:
             # An idempotent producer that lost its place refuses everything from then on.

@@ -4,11 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from insight.database import Connection, DatabaseEndpoint
+from insight.database import Connection, DatabaseEndpoint, connect
+from insight.errors import ServiceError
 from insight.services import KafkaEndpoint
 from streaming.contract import Contract
 from streaming.producing.cursor import (
@@ -22,12 +23,15 @@ from streaming.producing.cursor import (
 )
 from streaming.producing.delivery import EventProducer, Offsets, Undelivered
 from streaming.producing.pace import LoaderPace
+from streaming.producing.status import ProducerReport, write_status
+from streaming.producing.turn import PRODUCED_ELSEWHERE, ProducedElsewhere, Turn, take_turn
 from streaming.sources import Cursor, Poll, Source, SourcePaused, SourceStopped, TransientFailure
 
 _logger = logging.getLogger(__name__)
 
 _PRUNE_EVERY = 200
 _STATUS_SECONDS = 2.0
+_BOUNDED_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
@@ -49,24 +53,6 @@ class Schedule:
         return self.unchanged_polls is not None or self.polls is not None
 
 
-@dataclass
-class ProducerReport:
-    """What one producer did.
-
-    `state` is running, finished, stopped, paused, unreachable or stopped_<why>.
-    """
-
-    stream: str
-    source: str
-    polled: int = 0
-    delivered: int = 0
-    unchanged_polls: int = 0
-    failed_polls: int = 0
-    missed_ticks: int = 0
-    state: str = "running"
-    reason: str | None = None
-
-
 class Grid:
     """Moments `interval` seconds apart; those that passed during a long poll are skipped."""
 
@@ -75,15 +61,14 @@ class Grid:
         self._now = now
         self._next = now() + interval
 
-    def seconds_to_next(self) -> tuple[float, int]:
-        """(seconds to wait, ticks that were missed since the last call)."""
+    def seconds_to_next(self) -> float:
         if self._interval <= 0:
-            return 0.0, 0
+            return 0.0
         late = self._now() - self._next
         missed = int(late // self._interval) + 1 if late > 0 else 0
         wait = self._next + missed * self._interval - self._now()
         self._next += (missed + 1) * self._interval
-        return max(wait, 0.0), missed
+        return max(wait, 0.0)
 
 
 def produce(
@@ -96,22 +81,70 @@ def produce(
     spill_dir: Path,
     stop: threading.Event,
     on_delivered: Callable[[int], None] = lambda _events: None,
+    turn: Turn | None = None,
 ) -> ProducerReport:
     """Move events from a source to the contract's topic until `stop` or the schedule's end.
 
     The cursor moves only after every event of its poll was delivered; a crash at any moment
-    makes the next start poll the same events again, under the same ids.
+    makes the next start poll the same events again, under the same ids. Only one producer of a
+    stream is at work at a time; `turn` says whether to wait for another one, else the state is
+    produced_elsewhere. Raises ServiceError when Kafka is away in a bounded run.
     """
-    session = DatabaseSession(database, stop)
-    loop = _Loop(session, kafka, contract, source, schedule, spill_dir, stop, on_delivered)
+    session = _session_in_turn(database, contract.stream, stop)
+    report = ProducerReport(contract.stream, source.name)
+    loop = _Loop(session, kafka, contract, source, schedule, spill_dir, stop, on_delivered, report)
     try:
-        loop.run()
+        _run_in_turn(loop, session, turn or Turn(), stop)
+    except ServiceError as error:
+        _end(session, report, "failed", str(error))
+        raise
     except (Stopped, Undelivered) as ended:
-        loop.report.state, loop.report.reason = "stopped", str(ended) or None
+        _end(session, report, "stopped", str(ended) or None)
+    except ProducedElsewhere as other:
+        report.state, report.reason = PRODUCED_ELSEWHERE, str(other)
     finally:
         session.close()
-    _logger.info("producer of %s: %s", contract.stream, loop.report)
-    return loop.report
+    _logger.info("producer of %s: %s", contract.stream, report)
+    return report
+
+
+def tell_end(database: DatabaseEndpoint, report: ProducerReport) -> None:
+    """Show the end of a producer that never polled, unless another one of the stream is at work.
+
+    Raises ServiceError when the database is away.
+    """
+    with (
+        connect(database, autocommit=True) as connection,
+        suppress(ProducedElsewhere),
+    ):
+        take_turn(connection, report.stream)
+        write_status(connection, report)
+
+
+def _session_in_turn(
+    database: DatabaseEndpoint, stream: str, stop: threading.Event
+) -> DatabaseSession:
+    """A session that holds the stream's lock as long as its connection lives."""
+    return DatabaseSession(database, stop, lambda connection: take_turn(connection, stream))
+
+
+def _run_in_turn(
+    loop: "_Loop", session: DatabaseSession, turn: Turn, stop: threading.Event
+) -> None:
+    """Run the loop; from its start again when another producer came in after a lost connection."""
+    while True:
+        turn.wait(session, stop)
+        try:
+            return loop.run()
+        except ProducedElsewhere:
+            if stop.is_set():
+                raise
+
+
+def _end(session: DatabaseSession, report: ProducerReport, state: str, reason: str | None) -> None:
+    report.state, report.reason = state, reason
+    with suppress(Stopped, ProducedElsewhere):
+        session.do(lambda connection: write_status(connection, report))
 
 
 class _Loop:
@@ -125,14 +158,16 @@ class _Loop:
         spill_dir: Path,
         stop: threading.Event,
         on_delivered: Callable[[int], None],
+        report: ProducerReport,
     ):
-        self.report = ProducerReport(contract.stream, source.name)
+        self.report = report
         self._session = session
         self._source = source
         self._schedule = schedule
         self._stop = stop
         self._on_delivered = on_delivered
-        self._producer = EventProducer(kafka, contract, spill_dir)
+        attempts = _BOUNDED_ATTEMPTS if schedule.is_bounded else None
+        self._producer = EventProducer(kafka, contract, spill_dir, attempts=attempts)
         self._key = CursorKey(contract.stream, source.name, kafka.cluster_id, contract.topic)
         self._pace = LoaderPace(session, kafka.cluster_id, contract) if kafka.embedded else None
         self._cursor: Cursor | None = None
@@ -159,8 +194,8 @@ class _Loop:
 
     def _start(self) -> None:
         saved = self._session.do(lambda connection: load_cursor(connection, self._key))
-        if saved is not None:
-            self._cursor, self._delivered = saved.cursor, dict(saved.offsets)
+        self._cursor = saved.cursor if saved else None
+        self._delivered = dict(saved.offsets) if saved else {}
         self._session.do(lambda connection: prune_cursors(connection, self._key))
         self._delivered.update(self._producer.send_spilled(self._stop))
 
@@ -181,7 +216,7 @@ class _Loop:
             self.report.state, self.report.reason = stopped.state, str(stopped)
             _logger.warning("%s is stopped: %s", self._source.name, stopped)
             return None
-        self.report.reason = None
+        self.report.reason = poll.note
         if not poll.events:
             self.report.unchanged_polls += 1
         # A quiet half hour has no events either, but the source has moved on.
@@ -210,11 +245,12 @@ class _Loop:
     def _pause(self, pause: SourcePaused) -> None:
         self.report.reason = str(pause)
         _logger.warning("%s is left alone for %.0f s: %s", self._source.name, pause.seconds, pause)
+        self.report.state = "paused"
         if self._schedule.is_bounded:
-            self.report.state = "paused"
             return
-        self._tell_status(now=True, due_in=pause.seconds)
+        self._tell_status(now=True)
         self._stop.wait(pause.seconds)
+        self.report.state = "running"
 
     def _end_if_done(self, unchanged: int, failed: int) -> None:
         if self.report.state != "running":
@@ -229,43 +265,14 @@ class _Loop:
             report.state = "finished"
 
     def _wait(self, grid: Grid) -> None:
-        seconds, missed = grid.seconds_to_next()
-        self.report.missed_ticks += missed
+        seconds = grid.seconds_to_next()
         if seconds > 0:
-            self._tell_status(due_in=seconds)
+            self._tell_status()
             self._stop.wait(seconds)
 
-    def _tell_status(self, *, now: bool = False, due_in: float | None = None) -> None:
+    def _tell_status(self, *, now: bool = False) -> None:
         """Show in the database what we do: now, or when it was not told for a while."""
         if not now and time.monotonic() - self._status_at < _STATUS_SECONDS:
             return
         self._status_at = time.monotonic()
-        due = None if due_in is None else datetime.now(UTC) + timedelta(seconds=due_in)
-        self._session.do(lambda connection: _write_status(connection, self.report, due))
-
-
-def _write_status(connection: Connection, report: ProducerReport, due: datetime | None) -> None:
-    connection.execute(
-        """insert into streaming.producer_status
-               (stream, source, state, state_reason, polled, delivered, unchanged_polls,
-                failed_polls, missed_ticks, next_due_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-           on conflict (stream) do update set
-               source = excluded.source, state = excluded.state,
-               state_reason = excluded.state_reason, polled = excluded.polled,
-               delivered = excluded.delivered, unchanged_polls = excluded.unchanged_polls,
-               failed_polls = excluded.failed_polls, missed_ticks = excluded.missed_ticks,
-               next_due_at = excluded.next_due_at, updated_at = now()""",
-        (
-            report.stream,
-            report.source,
-            report.state,
-            report.reason,
-            report.polled,
-            report.delivered,
-            report.unchanged_polls,
-            report.failed_polls,
-            report.missed_ticks,
-            due,
-        ),
-    )
+        self._session.do(lambda connection: write_status(connection, self.report))

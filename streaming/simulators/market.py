@@ -6,6 +6,7 @@ Prices follow a random walk whose volatility comes in clusters (GARCH(1,1), Boll
 import math
 import random
 import threading
+from array import array
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -29,7 +30,8 @@ class Prices:
 
     def __init__(self, seed: int):
         self._random = random.Random(f"prices:{seed}")
-        self._logs = [math.log(_FIRST_PRICE)]
+        # A role at work for days makes millions of minutes.
+        self._logs = array("d", [math.log(_FIRST_PRICE)])
         self._variance = 1e-6
         self._lock = threading.Lock()
 

@@ -8,8 +8,8 @@ a client that goes on after a crash gets what it would have got without it.
 import json
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +20,9 @@ from streaming.simulators.market import END, START, Prices, articles_between
 
 PRICE_PATH = "/api/v3/simple/price"
 NEWS_PATH = "/v2/everything"
+
+_PAGE_SIZE = 100
+_REMEMBERED_REQUESTS = 100
 
 
 @dataclass(frozen=True)
@@ -38,20 +41,33 @@ class Fault:
 
 @dataclass
 class MarketApi:
-    """A running server. `faults` holds what the next requests of a path get, first come first."""
+    """A running server. `faults` holds what the next requests of a path get, first come first.
+
+    `requests` are the newest ones, as path and headers; a server of a long role answers for weeks.
+    """
 
     url: str
-    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    requests: deque[tuple[str, dict[str, str]]] = field(
+        default_factory=lambda: deque(maxlen=_REMEMBERED_REQUESTS)
+    )
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Simulated seconds that pass from one answer to the next, and where time ends (or never)."""
+    """Simulated seconds that pass from one answer to the next, and where time ends (or never).
+
+    Simulated time never passes the real time `now` (epoch seconds): there it waits.
+    """
 
     price_step: int = 300
     news_step: int = 1800
     end: datetime | None = END
+    now: Callable[[], float] = time.time
+
+    def step(self, path: str) -> int:
+        """Simulated seconds between two answers under a path."""
+        return self.price_step if path == PRICE_PATH else self.news_step
 
 
 @contextmanager
@@ -81,11 +97,13 @@ class _Market:
         self._end = int(clock.end.timestamp()) if clock.end else None
 
     def next_time(self, path: str, seen: int | None) -> int | None:
-        """The time of the next answer; None when the client has seen the last one."""
-        step = self._clock.price_step if path == PRICE_PATH else self._clock.news_step
+        """The time of the next answer; None when the client has seen the last one until now."""
+        step = self._clock.step(path)
         # A price tells a moment, from the start on; news tell the time until then.
         first = self._start if path == PRICE_PATH else self._start + step
         following = first if seen is None else seen + step
+        if following > self._clock.now():
+            return None
         last = None if self._end is None else self._end - (step if path == PRICE_PATH else 0)
         return following if last is None or following <= last else None
 
@@ -94,7 +112,7 @@ class _Market:
         quote = {"usd": price, "usd_24h_change": change, "last_updated_at": now}
         return {"bitcoin": quote}
 
-    def news(self, now: int, since: int) -> dict[str, object]:
+    def news(self, now: int, since: int, page: int) -> dict[str, object]:
         found = articles_between(self._seed, max(since, self._start), now)
         articles = [
             {
@@ -109,7 +127,8 @@ class _Market:
             }
             for each in reversed(found)
         ]
-        return {"status": "ok", "totalResults": len(articles), "articles": articles[:100]}
+        told = articles[(page - 1) * _PAGE_SIZE : page * _PAGE_SIZE]
+        return {"status": "ok", "totalResults": len(articles), "articles": told}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -143,10 +162,10 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, {"ETag": f'"{now}"'}, json.dumps(body).encode()
 
     def _news(self, now: int, query: str) -> dict[str, object]:
-        since = parse_qs(query).get("from", ["1970-01-01T00:00:00"])[0]
-        return self.market.news(
-            now, int(datetime.fromisoformat(since).replace(tzinfo=UTC).timestamp())
-        )
+        asked = parse_qs(query)
+        since = datetime.fromisoformat(asked.get("from", ["1970-01-01T00:00:00"])[0])
+        page = int(asked.get("page", ["1"])[0])
+        return self.market.news(now, int(since.replace(tzinfo=UTC).timestamp()), page)
 
     def _answer_wrongly(self, fault: Fault, path: str, query: str) -> None:
         _, headers, body = self._answer(path, query)
@@ -182,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Requests are kept in `MarketApi.requests`, not printed."""
+        """The newest requests are kept in `MarketApi.requests`, not printed."""
 
 
 def _bound_handler(market: _Market, api: MarketApi) -> type[_Handler]:

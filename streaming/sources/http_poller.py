@@ -3,6 +3,7 @@
 What differs from API to API is a `PolledApi`: path, parameters, and the meaning of the body.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from streaming.sources.interface import (
     TransientFailure,
 )
 
+_logger = logging.getLogger(__name__)
+
 # Numbers keep the digits they came with.
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
@@ -44,10 +47,22 @@ class BadBody(Exception):  # noqa: N818 (named by what is wrong)
 
 @dataclass(frozen=True)
 class Parsed:
-    """Events of one answer and the position after it."""
+    """Events of one answer and the position after it; `note` tells what it left out."""
 
     events: list[Event]
     position: Cursor
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Pages:
+    """How one answer goes on: `following(body, pages)` are the parameters of the next page.
+
+    They are None when the last of so many pages was read. `join` makes one body of all.
+    """
+
+    following: Callable[[object, int], dict[str, str] | None]
+    join: Callable[[list[object]], object]
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,13 @@ class PolledApi:
     key_required: bool
     parameters: Callable[[Cursor | None], dict[str, str]]
     parse: Callable[[object, Cursor | None, str], Parsed]
+    pages: Pages | None = None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    body: object
+    etag: str | None
 
 
 @dataclass(frozen=True)
@@ -139,35 +161,57 @@ class HttpPoller:
 
     def _poll_once(self, cursor: Cursor | None) -> Poll:
         position = cursor["position"] if cursor else None
-        headers = {"If-None-Match": cursor["etag"]} if cursor and cursor["etag"] else {}
+        parameters = self._api.parameters(position)
         try:
-            with self._session.get(
-                self._url,
-                params=self._api.parameters(position),
-                headers=headers,
-                timeout=(self._policy.connect, self._policy.read),
-                # A redirect to another host would take the key with it.
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return self._understand(response, cursor)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            # The text of these errors can quote the whole address, so only their kind is told.
-            raise TransientFailure(f"no answer ({type(error).__name__})") from error
-
-    def _understand(self, response: requests.Response, cursor: Cursor | None) -> Poll:
-        if response.status_code == 304 and cursor:
-            return Poll([], cursor)
-        self._check_status(response)
-        try:
-            body = _decode(self._body(response))
-            parsed = self._api.parse(body, cursor["position"] if cursor else None, self._source)
+            answer = self._answer(parameters, cursor)
+            if answer is None:
+                assert cursor is not None
+                return Poll([], cursor)
+            body = self._whole(answer.body, parameters, cursor)
+            parsed = self._api.parse(body, position, self._source)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise TransientFailure("the answer is not JSON") from error
         except BadBody as error:
             raise TransientFailure(f"the answer is not what was promised: {error}") from error
-        etag = response.headers.get("ETag")
-        return Poll(parsed.events, {"etag": etag, "position": parsed.position})
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            # The text of these errors can quote the whole address, so only their kind is told.
+            raise TransientFailure(f"no answer ({type(error).__name__})") from error
+        return Poll(parsed.events, {"etag": answer.etag, "position": parsed.position}, parsed.note)
+
+    def _answer(self, parameters: dict[str, str], cursor: Cursor | None) -> "_Answer | None":
+        """One request; None when nothing has changed since the cursor."""
+        headers = {"If-None-Match": cursor["etag"]} if cursor and cursor["etag"] else {}
+        with self._session.get(
+            self._url,
+            params=parameters,
+            headers=headers,
+            timeout=(self._policy.connect, self._policy.read),
+            # A redirect to another host would take the key with it.
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            if response.status_code == 304 and cursor:
+                return None
+            self._check_status(response)
+            return _Answer(_decode(self._body(response)), response.headers.get("ETag"))
+
+    def _whole(self, first: object, parameters: dict[str, str], cursor: Cursor | None) -> object:
+        """The body with those of its further pages, as far as the API gives them."""
+        pages = self._api.pages
+        if pages is None:
+            return first
+        bodies = [first]
+        while (following := pages.following(bodies[-1], len(bodies))) is not None:
+            try:
+                page = self._answer({**parameters, **following}, cursor)
+            except SourceStopped as refused:
+                # A plan can end at the first page; the parser tells how much is missing.
+                _logger.warning("page %d of %s: %s", len(bodies) + 1, self._source, refused)
+                break
+            if page is None:
+                raise TransientFailure("a further page is not there any more")
+            bodies.append(page.body)
+        return pages.join(bodies)
 
     def _check_status(self, response: requests.Response) -> None:
         status = response.status_code

@@ -17,10 +17,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Poll:
-    """The news since a cursor. `cursor` is where to go on, once all events are delivered."""
+    """The news since a cursor. `cursor` is where to go on, once all events are delivered.
+
+    `note` tells what the source had and did not give us.
+    """
 
     events: list[Event]
     cursor: Cursor
+    note: str | None = None
 
 
 class Source(Protocol):

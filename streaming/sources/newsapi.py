@@ -1,18 +1,16 @@
 """NewsAPI's everything: articles about money, newest first."""
 
-import logging
 import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from streaming.sources.http_poller import BadBody, Parsed, PolledApi
+from streaming.sources.http_poller import BadBody, Pages, Parsed, PolledApi
 from streaming.sources.interface import Cursor, Event, SourceStopped, TransientFailure, event_id
-
-_logger = logging.getLogger(__name__)
 
 _QUERY = "bitcoin OR cryptocurrency OR economy OR retail OR technology"
 _PAGE_SIZE = 100
+_MOST_PAGES = 5
 
 # Articles can appear later than they say they were published; those of the last hour are asked
 # for again, and the ones already seen are left out by their id.
@@ -70,7 +68,7 @@ def _parse(body: object, position: Cursor | None, source: str) -> Parsed:
             seen[identity] = published.isoformat()
             if identity not in known:
                 events[identity] = event
-    return Parsed(list(events.values()), _position(seen, position))
+    return Parsed(list(events.values()), _position(seen, position), _left_out(body, len(articles)))
 
 
 def _position(seen: dict[str, str], position: Cursor | None) -> Cursor:
@@ -93,10 +91,29 @@ def _articles(body: object) -> list[object]:
     articles = body.get("articles")
     if not isinstance(articles, list):
         raise BadBody("it has no articles")
-    total = body.get("totalResults")
-    if isinstance(total, int) and total > len(articles) and len(articles) >= _PAGE_SIZE:
-        _logger.warning("the news API has %d articles and told the newest %d", total, len(articles))
     return articles
+
+
+def _total(body: object) -> int:
+    total = body.get("totalResults") if isinstance(body, dict) else None
+    return total if isinstance(total, int) else 0
+
+
+def _following_page(body: object, pages: int) -> dict[str, str] | None:
+    is_last = len(_articles(body)) < _PAGE_SIZE or pages * _PAGE_SIZE >= _total(body)
+    return None if is_last or pages == _MOST_PAGES else {"page": str(pages + 1)}
+
+
+def _join(bodies: list[object]) -> object:
+    articles = [article for body in bodies for article in _articles(body)]
+    return {"status": "ok", "totalResults": _total(bodies[0]), "articles": articles}
+
+
+def _left_out(body: object, told: int) -> str | None:
+    """What to tell when the API has more articles than it gave."""
+    if told < _PAGE_SIZE or _total(body) <= told:
+        return None
+    return f"the API has {_total(body):,} articles and gave the newest {told:,}"
 
 
 def _raise_error(code: str) -> None:
@@ -157,4 +174,5 @@ API = PolledApi(
     key_required=True,
     parameters=_parameters,
     parse=_parse,
+    pages=Pages(_following_page, _join),
 )

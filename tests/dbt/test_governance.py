@@ -12,7 +12,10 @@ from insight.database import DatabaseEndpoint, connect
 Node = dict[str, Any]
 
 _IMPORT = re.compile(r"^ +select \* from \{\{ (ref|source)\([^)]*\) \}\}$")
-_REFERENCE = re.compile(r"\{\{[^}]*\b(ref|source)\(")
+_REFERENCE = re.compile(r"\b(ref|source)\(")
+# What a streaming model reads its raw table through, instead of an import of its own.
+_READER = re.compile(r"\b(begin_stream_read|first_landed_rows)\('(\w+)', (source\([^)]*\))\)")
+_READ_WITH_NEIGHBOURS = re.compile(r"\bwith_neighbours\(\s*'\w+',\s*(source\([^)]*\))")
 _RELATION = re.compile(r"\b(from|join)\s+(raw|streaming|staging|intermediate|marts|seeds)\.", re.I)
 
 
@@ -130,9 +133,48 @@ def test_no_layer_reads_a_later_one(manifest: dict[str, Any], models: list[Node]
 def test_references_stand_only_in_unaliased_imports(nodes: list[Node]) -> None:
     for node in nodes:
         if node["resource_type"] in ("model", "test", "analysis") and not node.get("test_metadata"):
-            for line in node["raw_code"].splitlines():
-                if _REFERENCE.search(line) and "pre_hook" not in line:
+            code = _READ_WITH_NEIGHBOURS.sub("", _READER.sub("", node["raw_code"]))
+            for line in code.splitlines():
+                if _REFERENCE.search(line):
                     assert _IMPORT.match(line), (node["name"], line)
+
+
+def test_references_in_macros_stand_only_in_unaliased_imports(manifest: dict[str, Any]) -> None:
+    for macro in manifest["macros"].values():
+        if macro["package_name"] == "dbt_pipeline":
+            for line in macro["macro_sql"].splitlines():
+                if re.search(r"\b(from|join)\b", line) and _REFERENCE.search(line):
+                    assert _IMPORT.match(line), (macro["name"], line)
+
+
+def test_every_streaming_model_reads_one_raw_table_under_its_own_name(models: list[Node]) -> None:
+    streaming = [model for model in models if "streaming" in model["tags"]]
+    assert {"stg_bitcoin", "stg_news"} <= set(_names(streaming))
+    for model in streaming:
+        reads = _READER.findall(model["raw_code"])
+        assert [read[0] for read in reads] == ["begin_stream_read", "first_landed_rows"]
+        assert {read[1] for read in reads} == {model["name"]}
+        sources = {read[2] for read in reads} | set(
+            _READ_WITH_NEIGHBOURS.findall(model["raw_code"])
+        )
+        assert len(sources) == 1, model["name"]
+        assert model["config"]["unique_key"] == "id", model["name"]
+        assert model["config"]["on_schema_change"] == "fail", model["name"]
+
+
+def test_every_streaming_model_is_reconciled_with_its_raw_table(
+    nodes: list[Node], models: list[Node]
+) -> None:
+    for model in models:
+        if "streaming" in model["tags"]:
+            tests = {
+                node["test_metadata"]["name"]: node["depends_on"]["nodes"]
+                for node in nodes
+                if node.get("attached_node") == model["unique_id"] and node.get("test_metadata")
+            }
+            for name in ("has_every_read_id", "holds_only_raw_rows"):
+                read = set(tests[name]) - {model["unique_id"]}
+                assert read <= set(model["depends_on"]["nodes"]), (model["name"], name)
 
 
 def test_no_relation_is_hard_coded(nodes: list[Node]) -> None:
@@ -165,7 +207,9 @@ def test_every_branching_model_has_a_unit_test(
     manifest: dict[str, Any], models: list[Node]
 ) -> None:
     tested = {test["model"] for test in manifest["unit_tests"].values()}
-    branching = re.compile(r"\bcase\b|\bjoin\b|\bover \(|categorize_|parse_", re.I)
+    branching = re.compile(
+        r"\bcase\b|\bjoin\b|\bover \(|categorize_|parse_|first_landed_rows", re.I
+    )
     # dim_datetime makes at least 365 rows; singular tests and relationships hold it.
     exempt = {"dim_datetime", "stg_marketing_spend"}
     missing = {m["name"] for m in models if branching.search(m["raw_code"])} - tested

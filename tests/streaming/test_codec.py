@@ -66,3 +66,8 @@ def test_text_cannot_break_out_of_its_column() -> None:
 @pytest.mark.parametrize("version", ["1.0.0", "1.0.7", "0.9.0"])
 def test_message_of_this_or_an_older_contract_is_read(version: str) -> None:
     Codec(PRICES).check_version([("contract_version", version.encode()), ("other", b"\xff")])
+
+
+def test_last_value_of_a_repeated_key_counts() -> None:
+    value = valid_message(PRICES)[:-1] + b', "coin": "ether"}'
+    assert Codec(PRICES).copy_line(value)[0].split("\t")[2] == "ether"

@@ -11,7 +11,7 @@ from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import IntegrityError
 from streaming import progress
 from streaming.contract import Contract
-from streaming.loading.batch import BadLimit, Batch
+from streaming.loading.batch import BadLimit, BadMeter, Batch
 from streaming.loading.load_batch import Step, load_batch
 from streaming.poison import valid_message
 from streaming.progress import Claim, FencedError, PartitionId
@@ -244,3 +244,23 @@ def test_any_bytes_become_one_row_or_one_quarantine_entry(
 
         lands()
     books_balance()
+
+
+def test_runaway_after_many_good_messages_halts_after_some_hundred(
+    prices: Contract, batch_of
+) -> None:
+    values = [valid_message(prices)] * 20_000 + [b"bad"] * 5_000
+    batch = batch_of(prices, values, limit=BadLimit())
+    assert len(batch.rejected) == 500
+    assert batch.limit_reason == "500 of the last 1,000 messages were bad"
+
+
+def test_rows_that_the_database_refused_count_where_they_were() -> None:
+    meter = BadMeter(BadLimit(count=10, share=0.5, window=20), seen=5_000)
+    meter.turn_bad(range(100, 4_000))
+    assert not meter.tripped
+    meter.turn_bad(range(5, 15))
+    assert meter.tripped
+    meter.seen += 4
+    meter.count_bad()
+    assert meter.reason() == "11 of the last 20 messages were bad"

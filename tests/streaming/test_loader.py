@@ -322,3 +322,27 @@ def test_loader_taken_over_goes_on_once_the_other_stands_still(
         (True,)
     ]
     books_balance()
+
+
+def test_stream_let_go_on_does_not_halt_at_its_next_bad_message(
+    database, configured_kafka, prices, configured_broker, message, ask, in_background, tmp_path
+) -> None:
+    options = StreamOptions(
+        tmp_path, loader=LoaderOptions(group=f"group-{prices.topic}", bad_limit=BadLimit(count=5))
+    )
+
+    def load(stop: threading.Event) -> None:
+        run_loader(
+            database, configured_kafka, [prices], until_caught_up=False, stop=stop, options=options
+        )
+
+    configured_broker.put(prices, [b"bad"] * 5)
+    _load(database, configured_kafka, [prices], bad_limit=BadLimit(count=100))
+    with in_background(load):
+        configured_broker.put(prices, [b"bad"] * 5)
+        halted = "select count(*) from streaming.stream_progress where state <> 'running'"
+        _eventually(lambda: ask(halted) == [(1,)])
+        with connect(database) as connection:
+            progress.resume_stream(connection, prices.stream)
+        configured_broker.put(prices, [b"bad", message(prices, 1)])
+        _eventually(lambda: ask(f"select count(*) from streaming.{prices.table}") == [(1,)])

@@ -12,7 +12,15 @@ from pydantic import SecretStr
 from streaming.codec import Codec
 from streaming.contract import load_contracts
 from streaming.producing.loop import Grid
-from streaming.simulators.market_api import NEWS_PATH, PRICE_PATH, Fault, MarketApi, market_api
+from streaming.simulators.market import START, articles_between
+from streaming.simulators.market_api import (
+    NEWS_PATH,
+    PRICE_PATH,
+    Clock,
+    Fault,
+    MarketApi,
+    market_api,
+)
 from streaming.sources import Poll, SourcePaused, SourceStopped, TransientFailure, event_id
 from streaming.sources.coingecko import API as COINGECKO
 from streaming.sources.http_poller import HttpPoller, PolledApi, RetryPolicy, retry_after_seconds
@@ -259,8 +267,42 @@ def test_grid_skips_ticks_that_a_long_poll_missed() -> None:
     clock = [0.0]
     grid = Grid(10, lambda: clock[0])
     clock[0] = 4
-    assert grid.seconds_to_next() == (6, 0)
+    assert grid.seconds_to_next() == 6
     clock[0] = 45
-    assert grid.seconds_to_next() == (5, 3)
+    assert grid.seconds_to_next() == 5
     clock[0] = 50
-    assert grid.seconds_to_next() == (10, 0)
+    assert grid.seconds_to_next() == 10
+
+
+def _first_news(waits: Waits, days: int, faults: list[Fault]) -> Poll:
+    with market_api(clock=Clock(news_step=days * 86_400, end=None)) as market:
+        market.faults[NEWS_PATH] = faults
+        return _poller(market, waits, NEWSAPI).poll(None)
+
+
+def test_all_pages_of_an_answer_are_read(waits) -> None:
+    first = int(START.timestamp())
+    expected = articles_between(2019, first, first + 4 * 86_400)
+    poll = _first_news(waits, 4, [])
+    assert len({event.key for event in poll.events}) == len(expected) > 200
+    assert poll.note is None
+
+
+def test_articles_beyond_the_last_page_are_told(waits) -> None:
+    poll = _first_news(waits, 12, [])
+    assert len(poll.events) == 500
+    assert poll.note is not None
+    assert "gave the newest 500" in poll.note
+
+
+def test_plan_that_ends_at_the_first_page_is_told(waits) -> None:
+    poll = _first_news(waits, 4, [Fault(), Fault(426)])
+    assert len(poll.events) == 100
+    assert poll.note is not None
+    assert "gave the newest 100" in poll.note
+
+
+def test_page_that_fails_for_a_moment_is_read_again(waits) -> None:
+    poll = _first_news(waits, 4, [Fault(), Fault(500)])
+    assert (len(waits), poll.note) == (1, None)
+    assert len(poll.events) > 200

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from insight.database import DatabaseEndpoint, connect
+from insight.errors import ServiceError
 from insight.services import KafkaEndpoint
 from streaming import progress
 from streaming.contract import Contract
@@ -25,7 +26,14 @@ from streaming.producing.loop import Schedule, produce
 from streaming.producing.pace import LoaderPace
 from streaming.producing.spill import SpillFile
 from streaming.progress import PartitionId
-from streaming.sources import Cursor, Event, Poll, SourceStopped, TransientFailure
+from streaming.sources import (
+    Cursor,
+    Event,
+    Poll,
+    SourcePaused,
+    SourceStopped,
+    TransientFailure,
+)
 from streaming.topics import ensure_topics
 
 
@@ -266,3 +274,67 @@ def test_stop_ends_a_producer_that_waits_for_its_next_tick(
     with in_background(run):
         time.sleep(0.3)
     assert time.monotonic() - started < 10
+
+
+STATUS = "select state, state_reason from streaming.producer_status"
+
+
+def test_paused_source_is_told_while_a_role_waits_and_when_a_run_ends(
+    tables, configured_kafka, prices, tmp_path, ask, in_background
+) -> None:
+    pause = [SourcePaused("asked to wait", 600)]
+    assert _produce(tables, configured_kafka, prices, _Numbers(4, pause), tmp_path).state == (
+        "paused"
+    )
+    assert ask(STATUS) == [("paused", "asked to wait")]
+
+    def run(stop: threading.Event) -> None:
+        source = _Numbers(4, [SourcePaused("asked again", 600)])
+        produce(
+            tables, configured_kafka, prices, source, Schedule(1), spill_dir=tmp_path, stop=stop
+        )
+
+    with in_background(run):
+        deadline = time.monotonic() + 10
+        while ask(STATUS) != [("paused", "asked again")]:
+            assert time.monotonic() < deadline
+    assert ask(STATUS) == [("stopped", "asked again")]
+
+
+def test_stop_without_kafka_is_told_with_its_reason(tables, prices, tmp_path, ask) -> None:
+    nowhere = KafkaEndpoint("127.0.0.1:9", "gone", embedded=False)
+    stop = threading.Event()
+
+    class _Stopping(_Numbers):
+        def poll(self, cursor: Cursor | None) -> Poll:
+            stop.set()
+            return super().poll(cursor)
+
+    report = produce(tables, nowhere, prices, _Stopping(2), BOUNDED, spill_dir=tmp_path, stop=stop)
+    assert ask(STATUS) == [("stopped", "2 events of bitcoin-prices")]
+    assert report.state == "stopped"
+
+
+def test_kafka_that_stays_away_ends_a_bounded_producer(prices, tmp_path) -> None:
+    nowhere = KafkaEndpoint("127.0.0.1:9", "gone", embedded=False)
+    producer = EventProducer(nowhere, prices, tmp_path, attempts=2, attempt_seconds=0.3)
+    with pytest.raises(ServiceError, match="Kafka takes no events of bitcoin-prices"):
+        producer.send(_events(3), threading.Event())
+    assert SpillFile(tmp_path, prices.stream).read() == _events(3)
+
+
+def test_producer_that_lost_its_connection_takes_its_turn_again(
+    tables, configured_kafka, prices, tmp_path, ask
+) -> None:
+    class _Cutting(_Numbers):
+        def poll(self, cursor: Cursor | None) -> Poll:
+            if len(self.cursors) == 2:
+                ask(
+                    """select pg_terminate_backend(pid) from pg_stat_activity
+                       where datname = current_database() and pid <> pg_backend_pid()"""
+                )
+            return super().poll(cursor)
+
+    source = _Cutting(9)
+    report = _produce(tables, configured_kafka, prices, source, tmp_path)
+    assert (report.delivered, report.state) == (9, "finished")

@@ -1,9 +1,12 @@
 """The invented market and the server that tells it."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import requests
 
+from streaming.contract import load_contracts
+from streaming.polling import StreamOptions, poll_interval
 from streaming.simulators.market import END, START, Prices, articles_between
 from streaming.simulators.market_api import NEWS_PATH, PRICE_PATH, Clock, market_api
 
@@ -85,3 +88,32 @@ def test_news_are_told_newest_first_since_a_time() -> None:
     assert times == sorted(times, reverse=True)
     assert min(times) >= "2019-12-30T06:00:00Z"
     assert answer["totalResults"] >= len(times) == 100 or answer["totalResults"] == len(times)
+
+
+def test_simulated_time_never_passes_the_real_time() -> None:
+    real = [FIRST + 400.0]
+    with market_api(clock=Clock(end=None, now=lambda: real[0])) as market:
+
+        def status(path: str, seen: int) -> int:
+            headers = {"X-Api-Key": "any", "If-None-Match": f'"{seen}"'}
+            return requests.get(market.url + path, headers=headers, timeout=5).status_code
+
+        assert (status(PRICE_PATH, FIRST), status(PRICE_PATH, FIRST + 300)) == (200, 304)
+        assert status(NEWS_PATH, FIRST) == 304
+        real[0] = FIRST + 1800
+        assert (status(PRICE_PATH, FIRST + 300), status(NEWS_PATH, FIRST)) == (200, 200)
+
+
+def test_speed_has_one_meaning_for_all_streams(tmp_path: Path) -> None:
+    for speed in (600.0, 60.0):
+        options = StreamOptions(tmp_path, simulation_speed=speed)
+        found = {each.stream: poll_interval(each, options, live=False) for each in load_contracts()}
+        assert found == {"bitcoin-prices": 300 / speed, "news-events": 1800 / speed}
+
+
+def test_server_of_a_long_role_forgets_old_requests() -> None:
+    with market_api() as market, requests.Session() as session:
+        for number in range(130):
+            session.get(f"{market.url}/{number}", timeout=5)
+        assert len(market.requests) == 100
+        assert market.requests[-1][0] == "/129"

@@ -3,14 +3,17 @@
 import logging
 import random
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from insight.errors import ConfigurationError, InputError
+from insight.database import connect
+from insight.errors import ConfigurationError, InputError, ServiceError
 from insight.services import KafkaEndpoint
+from streaming.producing.turn import take_turn
 from streaming.run import StreamOptions, StreamReport, run_producer, stream
 from streaming.simulators.market_api import NEWS_PATH, PRICE_PATH, Clock, Fault, market_api
 from streaming.sources.http_poller import RetryPolicy
@@ -122,8 +125,12 @@ def _live_options(url: str, tmp_path: Path, key: str | None) -> StreamOptions:
     )
 
 
+KEYLESS = """select producer_state, producer_reason from streaming.stream_status
+             where stream = 'news-events'"""
+
+
 def test_live_run_without_a_news_key_says_so_and_goes_on_with_prices(
-    database, configured_kafka, contracts, tmp_path
+    database, configured_kafka, contracts, tmp_path, ask
 ) -> None:
     told: list[str] = []
     with market_api() as market:
@@ -143,6 +150,7 @@ def test_live_run_without_a_news_key_says_so_and_goes_on_with_prices(
     assert report["bitcoin-prices"].source == "coingecko"
     assert report["news-events"].state == "missing_key"
     assert any("INSIGHT_NEWSAPI_KEY" in each for each in told)
+    assert ask(KEYLESS) == [("missing_key", "newsapi needs a key, set INSIGHT_NEWSAPI_KEY")]
 
 
 def test_stream_with_a_bad_key_stops_and_the_others_go_on(
@@ -160,7 +168,7 @@ def test_stream_with_a_bad_key_stops_and_the_others_go_on(
 
 
 def test_producer_role_needs_a_known_stream_and_a_key(
-    database, configured_kafka, contracts, tmp_path
+    database, configured_kafka, contracts, tmp_path, ask
 ) -> None:
     options = StreamOptions(tmp_path)
     arguments = {"live": True, "options": options, "stop": threading.Event()}
@@ -168,6 +176,7 @@ def test_producer_role_needs_a_known_stream_and_a_key(
         run_producer("prices", database, configured_kafka, contracts, **arguments)
     with pytest.raises(ConfigurationError, match="INSIGHT_NEWSAPI_KEY"):
         run_producer("news-events", database, configured_kafka, contracts, **arguments)
+    assert ask(KEYLESS)[0][0] == "missing_key"
 
 
 def test_producer_role_runs_past_the_end_of_the_bounded_market(
@@ -194,3 +203,75 @@ def test_producer_role_runs_past_the_end_of_the_bounded_market(
     )
     assert report.delivered >= 5
     assert told[-1] == "5 events of bitcoin-prices delivered"
+
+
+def test_run_beside_another_producer_leaves_producing_to_it_and_loads(
+    tables, configured_kafka, contracts, prices, tmp_path, ask, configured_broker, message
+) -> None:
+    configured_broker.put(prices, [message(prices, number) for number in range(7)])
+    told: list[str] = []
+    with connect(tables, autocommit=True) as other:
+        take_turn(other, "bitcoin-prices")
+        report = _by_stream(
+            _stream(tables, configured_kafka, contracts, tmp_path, on_progress=told.append)
+        )
+    mine, news = report["bitcoin-prices"], report["news-events"]
+    assert (mine.state, mine.polled, mine.loaded) == ("produced_elsewhere", 0, 7)
+    assert mine.reason == "another producer of bitcoin-prices is at work"
+    assert (news.state, news.loaded) == ("finished", 147)
+    assert told.count("another producer of bitcoin-prices is at work, left to it") == 1
+    assert ask("select stream from streaming.producer_status") == [("news-events",)]
+
+
+def test_producer_role_waits_for_another_one_to_end(
+    tables, configured_kafka, contracts, tmp_path, in_background
+) -> None:
+    told: list[str] = []
+    stopped = threading.Event()
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if text.endswith("delivered"):
+            stopped.set()
+
+    def produce(_stop: threading.Event) -> None:
+        run_producer(
+            "bitcoin-prices",
+            tables,
+            configured_kafka,
+            contracts,
+            live=False,
+            options=StreamOptions(tmp_path),
+            stop=stopped,
+            on_progress=tell,
+        )
+
+    with connect(tables, autocommit=True) as other:
+        take_turn(other, "bitcoin-prices")
+        with in_background(produce):
+            time.sleep(0.9)
+            assert told == ["another producer of bitcoin-prices is at work, waiting"]
+            other.close()
+            assert stopped.wait(10)
+
+
+def test_connection_that_breaks_while_tables_are_made_is_told_in_a_sentence(
+    tables, configured_kafka, contracts, tmp_path, in_background, ask
+) -> None:
+    raised: list[Exception] = []
+
+    def run(_stop: threading.Event) -> None:
+        with pytest.raises(ServiceError) as told:
+            _stream(tables, configured_kafka, contracts, tmp_path)
+        raised.append(told.value)
+
+    with connect(tables) as other:
+        other.execute("lock table streaming.streams in access exclusive mode")
+        with in_background(run):
+            broken: list[tuple[object, ...]] = []
+            while not broken:
+                broken = ask(
+                    """select pg_terminate_backend(pid) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'"""
+                )
+    assert "the connection to Postgres broke" in str(raised[0])

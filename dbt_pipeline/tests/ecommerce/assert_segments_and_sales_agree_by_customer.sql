@@ -1,9 +1,16 @@
 -- Each customer has the revenue and the orders of the customer's own sale lines.
 with
 
-sales as (
+all_sales as (
 
     select * from {{ ref('fct_sales') }}
+
+),
+
+sales as (
+
+    select * from all_sales
+    where {{ is_before_as_of('transaction_date') }}
 
 ),
 

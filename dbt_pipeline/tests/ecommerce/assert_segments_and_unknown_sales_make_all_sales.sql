@@ -1,9 +1,16 @@
 -- Known customers' revenue plus that of the unknown member is all revenue, to the cent.
 with
 
-sales as (
+all_sales as (
 
     select * from {{ ref('fct_sales') }}
+
+),
+
+sales as (
+
+    select * from all_sales
+    where {{ is_before_as_of('transaction_date') }}
 
 ),
 

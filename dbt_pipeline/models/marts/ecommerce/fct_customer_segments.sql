@@ -38,6 +38,7 @@ orders as (
         max(transaction_date) as last_purchase_date,
         max(processed_at) as processed_at
     from sales
+    where {{ is_before_as_of('transaction_date') }}
     group by customer_id
 
 ),

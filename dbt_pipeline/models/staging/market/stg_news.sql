@@ -1,10 +1,5 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='delete+insert',
-        unique_key='id',
-        on_schema_change='fail',
-        tags=['streaming'],
         indexes=[{'columns': ['id'], 'unique': true}, {'columns': ['event_timestamp']}],
         pre_hook="{{ begin_stream_read('stg_news', source('streaming', 'news_events_raw')) }}"
     )
@@ -12,84 +7,18 @@
 
 with
 
-raw_news as (
-
-    select * from {{ source('streaming', 'news_events_raw') }}
-
-),
-
-{% if reads_new_rows_only() -%}
-
-stream_reads as (
-
-    select * from {{ source('stream_reads', 'stream_reads') }}
-
-),
-
--- Not materialized, so that the few rows needed are looked up by id.
-published as not materialized (
-
-    select * from {{ this }}
-
-),
-
-unread as (
-
-    {{ pending_rows('stg_news', 'raw_news', 'stream_reads') }}
-
-),
-
-unread_ids as (
-
-    select distinct id from unread
-
-),
-
--- Of all rows of an id the one that landed first counts. The published row stands for every
--- row of its id that was read before. "offset 0" keeps the planner from scanning the whole table.
-candidates as (
-
-    select
-        id, source, headline, description, category, source_name, url, published_at, word_count,
-        has_crypto_mention, event_timestamp, ingestion_timestamp,
-        _cluster_id, _topic, _partition, _offset, _load_id
-    from unread
-
-    union all
-
-    select standing.*
-    from unread_ids
-    cross join lateral (
-        select
-            published.id, published.source, published.headline, published.description,
-            published.category, published.source_name, published.url, published.published_at,
-            published.word_count, published.has_crypto_mention, published.event_timestamp,
-            published.ingestion_timestamp, published._cluster_id, published._topic,
-            published._partition, published._offset, published._load_id
-        from published
-        where published.id = unread_ids.id
-        offset 0 -- noqa: AM09
-    ) as standing
-
-),
-
-{%- else -%}
-
-candidates as (
-
-    select * from raw_news
-
-),
-
-{%- endif %}
-
 first_landed as (
 
-    select distinct on (id)
+    {{ first_landed_rows('stg_news', source('streaming', 'news_events_raw')) }}
+
+),
+
+counted as (
+
+    select
         *,
         cardinality(array_remove(regexp_split_to_array(headline, '\s+'), '')) as headline_words
-    from candidates
-    order by id, {{ landing_order() }}
+    from first_landed
 
 ),
 
@@ -131,7 +60,7 @@ final as (
         _partition,
         _offset,
         _load_id
-    from first_landed
+    from counted
 
 )
 
