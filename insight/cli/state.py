@@ -37,7 +37,7 @@ def progress(task: str) -> Iterator[Callable[[str], None]]:
     def tell(text: str) -> None:
         nonlocal last
         if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
-            last = -math.inf
+            last = time.monotonic()
             err.print(f"{task}: {text}")
 
     yield tell

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -186,7 +187,7 @@ def warehouse(services: Services, built: DatabaseEndpoint) -> Iterator[DatabaseE
 @pytest.fixture
 def empty_streams(services: Services) -> Iterator[DatabaseEndpoint]:
     """A database with the tables of the streams, without a row."""
-    endpoint = create_database(services, f"dbt_streams_{os.getpid()}")
+    endpoint = create_database(services, f"dbt_streams_{uuid.uuid4().hex}")
     create_tables(endpoint, load_contracts())
     yield endpoint
     drop_database(services, endpoint.dbname)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,17 @@ def test_it_makes_every_mart_and_says_so(finished: tuple[Workplace, str]) -> Non
         assert expected in printed
     for segment in ("Champions (VIPs)", "Loyal Customers", "At-Risk (Lapsing)", "Big Spenders"):
         assert segment in printed
+
+
+def test_the_readme_shows_what_a_run_prints(
+    finished: tuple[Workplace, str], project_root: Path
+) -> None:
+    _, printed = finished
+    readme = " ".join((project_root / "README.md").read_text().split())
+    without_seconds = re.sub(r" +[0-9.]+ s$", "", printed, flags=re.MULTILINE)
+    made, _ = without_seconds.split("Next:")
+    for line in made.splitlines():
+        assert " ".join(line.split()) in readme
 
 
 def test_the_committed_seed_is_what_the_default_data_gives(
