@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from insight.errors import ConfigurationError
@@ -22,7 +22,11 @@ class Settings(BaseSettings):
     """All settings; each is an environment variable with the prefix `INSIGHT_`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="INSIGHT_", env_ignore_empty=True, populate_by_name=True, extra="ignore"
+        env_prefix="INSIGHT_",
+        env_ignore_empty=True,
+        populate_by_name=True,
+        extra="ignore",
+        validate_default=True,
     )
 
     home: Path = Field(
@@ -74,6 +78,15 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="from which level on log records are shown"
     )
+
+    @field_validator("home", "dbt_project_dir")
+    @classmethod
+    def _is_a_plain_path(cls, path: Path) -> Path:
+        """Absolute, because servers run elsewhere; pg_ctl hands paths to a shell."""
+        absolute = path.expanduser().absolute()
+        if any(character in str(absolute) for character in '"$`\\\n'):
+            raise ValueError("a path with a double quote, $, backtick, backslash or line break")
+        return absolute
 
     @property
     def data_dir(self) -> Path:

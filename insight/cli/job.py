@@ -1,5 +1,6 @@
 """`insight run` and one command for each of its stages."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +67,7 @@ def stream(
     from insight.cli.report import print_streams
 
     settings = settings_of(context)
-    seconds = _seconds(duration) if duration else None
+    seconds = None if duration is None else _seconds(duration)
     with open_services(settings) as services, progress("stream") as tell:
         job = Context(settings, services, tell, live=live)
         report = stream_for(job, duration_seconds=seconds)
@@ -106,11 +107,12 @@ def _run_one(
 def _seconds(duration: str) -> float:
     """Seconds in `20s`, `5m`, `1h` or a plain number of seconds."""
     units = {"s": 1, "m": 60, "h": 3600}
-    number, unit = (duration[:-1], units[duration[-1]]) if duration[-1] in units else (duration, 1)
+    unit = units.get(duration[-1:], 1)
+    number = duration[:-1] if duration[-1:] in units else duration
     try:
         seconds = float(number) * unit
     except ValueError:
         raise typer.BadParameter(f"{duration} is not a duration such as 20s or 5m") from None
-    if seconds <= 0:
+    if not 0 < seconds < math.inf:
         raise typer.BadParameter("a duration is longer than zero")
     return seconds

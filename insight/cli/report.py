@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from rich.table import Table
+from rich.text import Text
 
 from insight.cli.state import out, wide
 from insight.database import Connection, DatabaseEndpoint, connect
@@ -113,7 +114,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
         numeric = rows and all(_is_number(row[index]) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*("" if value is None else str(value).replace("[", r"\[") for value in row))
+        table.add_row(*("" if value is None else Text(str(value)) for value in row))
     return table
 
 

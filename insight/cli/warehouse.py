@@ -101,7 +101,8 @@ def reset(
     if not yes:
         typer.confirm(f"Delete the warehouse, data and models in {home}?", abort=True)
     if home.exists():
-        stop(home, now=True)
+        if in_use := stop(home):
+            raise ServiceError(f"in use by {in_use} commands", where=str(home))
         StateDirectory(home).remove()
     shutil.rmtree(fallback_folder(home), ignore_errors=True)
     out.print("Deleted.")

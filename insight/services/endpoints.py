@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -58,8 +59,15 @@ class EmbeddedEndpoints:
         write_private(path, json.dumps(document))
 
     @classmethod
-    def read(cls, path: Path) -> "EmbeddedEndpoints":
-        document = json.loads(path.read_text())
+    def read(cls, path: Path) -> "EmbeddedEndpoints | None":
+        """None when there is no such file, or a damaged one."""
+        try:
+            return cls._from_document(json.loads(path.read_text()))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    @classmethod
+    def _from_document(cls, document: dict[str, Any]) -> "EmbeddedEndpoints":
         database = document["database"]
         return cls(
             keeper_pid=document["keeper_pid"],

@@ -4,11 +4,13 @@ It starts them, publishes their addresses, restarts what dies, and stops them al
 command that uses them has ended, however that command ended. Run by `insight.services.lease`.
 """
 
+import contextlib
 import logging
 import os
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
@@ -41,13 +43,13 @@ class Keeper:
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         self._stop_leftovers()
-        try:
+        with ExitStack() as stack:
+            # Each is called even when the one before it fails.
+            stack.callback(self._postgres.stop)
+            stack.callback(self._redis.stop)
+            stack.callback(self._state.endpoints.unlink, missing_ok=True)
             self._start(keeper_pid)
             self._serve()
-        finally:
-            self._state.endpoints.unlink(missing_ok=True)
-            self._redis.stop()
-            self._postgres.stop()
 
     def _start(self, keeper_pid: int) -> None:
         endpoints = EmbeddedEndpoints(
@@ -60,9 +62,10 @@ class Keeper:
 
     def _stop_leftovers(self) -> None:
         """Stop what a killed keeper left; its Postgres is stopped by `EmbeddedPostgres.start`."""
-        if self._state.endpoints.exists():
-            EmbeddedRedis.stop_leftover(EmbeddedEndpoints.read(self._state.endpoints).redis)
-            self._state.endpoints.unlink()
+        former = EmbeddedEndpoints.read(self._state.endpoints)
+        if former is not None:
+            EmbeddedRedis.stop_leftover(former.redis)
+        self._state.endpoints.unlink(missing_ok=True)
 
     def _serve(self) -> None:
         next_health_check = time.monotonic() + _HEALTH_SECONDS
@@ -108,8 +111,12 @@ def main(home: str) -> int:
     with locked(state.keeper_lock):
         try:
             Keeper(state).run(os.getpid())
-        except InsightError as error:
-            state.failure.write_text(str(error))
+        # Whatever it is, the command that waits for the services has to tell it to a person.
+        except Exception as error:
+            if not isinstance(error, InsightError):
+                _logger.exception("the keeper failed")
+            with contextlib.suppress(OSError):
+                state.failure.write_text(str(error))
             return 1
     return 0
 

@@ -45,7 +45,7 @@ def keep_running(home: Path) -> EmbeddedEndpoints:
 def running_endpoints(home: Path) -> EmbeddedEndpoints | None:
     """The addresses of services that run now, without starting any."""
     state = StateDirectory(home)
-    if not state.run.exists() or not _keeper_is_alive(state) or not state.endpoints.exists():
+    if not state.run.exists() or not _keeper_is_alive(state):
         return None
     return EmbeddedEndpoints.read(state.endpoints)
 
@@ -70,18 +70,19 @@ def stop(home: Path, *, now: bool = False) -> int:
 
 
 def _ensure_keeper(state: StateDirectory) -> EmbeddedEndpoints:
-    if not (_keeper_is_alive(state) and state.endpoints.exists()):
+    endpoints = running_endpoints(state.home)
+    if endpoints is None:
         # A keeper that is about to end holds its lock until its servers are down.
         _wait_for_end(state)
-        return _start_keeper(state)
-    return EmbeddedEndpoints.read(state.endpoints)
+        endpoints = _start_keeper(state)
+    return endpoints
 
 
 def _start_keeper(state: StateDirectory) -> EmbeddedEndpoints:
     state.failure.unlink(missing_ok=True)
     state.stop_marker.unlink(missing_ok=True)
     # What a killed keeper left is stopped by the new one, which then removes these addresses.
-    former = state.endpoints.read_bytes() if state.endpoints.exists() else None
+    former = EmbeddedEndpoints.read(state.endpoints)
     with open(state.keeper_log, "a") as keeper_log:
         process = subprocess.Popen(
             [sys.executable, "-m", "insight.services.keeper", str(state.home)],
@@ -92,8 +93,9 @@ def _start_keeper(state: StateDirectory) -> EmbeddedEndpoints:
         )
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        if state.endpoints.exists() and state.endpoints.read_bytes() != former:
-            return EmbeddedEndpoints.read(state.endpoints)
+        endpoints = EmbeddedEndpoints.read(state.endpoints)
+        if endpoints is not None and endpoints != former:
+            return endpoints
         time.sleep(0.02)
     silence = "no answer in time" if process.poll() is None else f"exit code {process.returncode}"
     reason = state.failure.read_text() if state.failure.exists() else silence

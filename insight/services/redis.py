@@ -15,6 +15,7 @@ from insight.services.endpoints import RedisEndpoint
 from insight.services.ports import free_port
 
 _START_SECONDS = 20
+_STOP_SECONDS = 10
 
 
 class EmbeddedRedis:
@@ -52,7 +53,12 @@ class EmbeddedRedis:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=30)
+            try:
+                self._process.wait(timeout=_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                # It cannot save its data, for instance on a full disk; it can be filled again.
+                self._process.kill()
+                self._process.wait()
 
     @staticmethod
     def stop_leftover(endpoint: RedisEndpoint) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from insight.errors import ServiceError
+
 # Everything that the project puts into its home; `remove` touches nothing else.
 _KEPT_HERE = ("data", "dbt", "log", "models", "postgres*", "redis", "run", "spill")
 
@@ -21,8 +23,17 @@ class StateDirectory:
     home: Path
 
     def create(self) -> None:
-        for folder in (self.home, self.run, self.leases, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Raises ServiceError when we may not write there."""
+        try:
+            for folder in (self.home, self.run, self.leases, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.change_lock.touch()
+        except OSError as error:
+            raise ServiceError(
+                f"cannot be used as the project's home ({error.strerror})",
+                where=str(self.home),
+                next_step="Set INSIGHT_HOME to a folder you can write to",
+            ) from error
 
     def remove(self) -> None:
         """Delete what the project keeps here, and the folder itself when nothing else is in it."""

@@ -1,5 +1,7 @@
 """Settings: the environment is read once, and a wrong value names its variable."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
@@ -39,6 +41,20 @@ def test_a_wrong_value_names_its_variable(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
+        load_settings()
+
+
+def test_a_relative_home_counts_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INSIGHT_HOME", "state")
+    assert load_settings().home == tmp_path / "state"
+
+
+def test_a_home_that_a_shell_would_read_as_a_command_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("INSIGHT_HOME", "/tmp/$(id)")
+    with pytest.raises(ConfigurationError, match="INSIGHT_HOME"):
         load_settings()
 
 

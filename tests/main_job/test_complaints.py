@@ -7,6 +7,7 @@ import pytest
 from workplace import Workplace
 
 from insight.services import keep_running
+from insight.services.lease import lease
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,21 @@ def test_live_news_without_a_key_names_the_variable(workplace: Workplace) -> Non
 
 def test_a_wrong_query_is_answered_in_one_line(workplace: Workplace) -> None:
     assert "nowhere" in complaint(workplace, "query", "select * from nowhere")
+
+
+def test_a_wrong_duration_is_no_duration(workplace: Workplace) -> None:
+    for duration in ("", "nan", "-3s", "soon"):
+        assert workplace.insight("stream", "--for", duration).returncode == 2, duration
+
+
+def test_a_cell_is_printed_as_it_is(workplace: Workplace) -> None:
+    assert r"\[/b] [red]" in workplace.insight("query", r"select '\[/b] [red]'").stdout
+
+
+def test_reset_is_refused_while_a_command_works(workplace: Workplace) -> None:
+    with lease(workplace.home):
+        assert "in use by 1 commands" in complaint(workplace, "reset", "--yes")
+        keep_running(workplace.home)
 
 
 def test_env_without_services_says_how_to_start_them(

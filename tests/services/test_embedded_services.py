@@ -1,6 +1,7 @@
 """The embedded services: they start by themselves, are shared, and never stay behind."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -66,7 +67,7 @@ def answers(endpoint: DatabaseEndpoint) -> bool:
     try:
         with connect(endpoint) as connection:
             return connection.execute("select 1").fetchone() == (1,)
-    except ServiceError:
+    except (ServiceError, psycopg.OperationalError):
         return False
 
 
@@ -297,3 +298,47 @@ def test_reset_removes_a_home_with_nothing_else_in_it(new_home: NewHome) -> None
     stop(home)
     StateDirectory(home).remove()
     assert not home.exists()
+
+
+def test_no_log_holds_a_password_however_often_it_starts(new_home: NewHome) -> None:
+    home = new_home()
+    for _ in range(2):
+        with lease(home):
+            pass
+        stop(home)
+    secrets = (home / "postgres.passwords").read_text().split("\n")
+    for log in (home / "log").iterdir():
+        text = log.read_text()
+        assert not [secret for secret in secrets if secret in text], log
+
+
+@pytest.mark.parametrize("name", ["postgres.port", "run/endpoints.json"])
+def test_a_damaged_note_of_an_earlier_start_is_ignored(new_home: NewHome, name: str) -> None:
+    home = new_home()
+    with lease(home):
+        pass
+    stop(home)
+    for damage in ("", "garbage", "99999"):
+        (home / name).write_text(damage)
+        with lease(home) as endpoints:
+            assert answers(endpoints.database)
+        stop(home)
+
+
+def test_a_home_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("a file")
+    with pytest.raises(ServiceError, match="INSIGHT_HOME"), lease(home):
+        pass
+
+
+def test_when_one_service_cannot_start_the_others_do_not_stay(new_home: NewHome) -> None:
+    home = new_home()
+    with lease(home):
+        pass
+    stop(home)
+    shutil.rmtree(home / "redis")
+    (home / "redis").write_text("no room for a folder")
+    with pytest.raises(ServiceError, match="do not start"), lease(home):
+        pass
+    assert not list(home.glob("postgres/postmaster.pid"))
