@@ -7,7 +7,7 @@ value has the format, else the reason as the end of the sentence "<value> ...". 
 
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 Check = Callable[[str], str | None]
@@ -17,6 +17,9 @@ MONTH_NAMES = (
     "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
 FIRST_YEAR, LAST_YEAR = 1970, 2099
+# The tests of dbt's staging models (_ecommerce__models.yml) have the same bounds.
+FIRST_SALE_DAY = date(1990, 1, 1)
+LONGEST_TENURE_MONTHS = 1200
 
 _COMPACT_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
@@ -39,6 +42,17 @@ def day(value: str) -> str | None:
         return "is not a date such as 20190131, 1/31/2019 (month first) or 2019-01-31"
     if not FIRST_YEAR <= parsed.year <= LAST_YEAR:
         return f"is not a date between {FIRST_YEAR} and {LAST_YEAR}"
+    return None
+
+
+def sale_day(value: str) -> str | None:
+    """A day, in the forms of `day`, from 1990-01-01 up to tomorrow (a clock may be ahead)."""
+    parsed = parse_day(value)
+    if parsed is None:
+        return day(value)
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    if not FIRST_SALE_DAY <= parsed <= tomorrow:
+        return f"is not a date from {FIRST_SALE_DAY} to {tomorrow} (tomorrow)"
     return None
 
 
@@ -74,6 +88,14 @@ def identifier(value: str) -> str | None:
 def whole_number(value: str) -> str | None:
     """A whole number of at most nine digits, without sign or separators; zero is one."""
     return None if _DIGITS.fullmatch(value) else "is not a whole number"
+
+
+def tenure_months(value: str) -> str | None:
+    """A whole number of at most 1,200 months."""
+    problem = whole_number(value)
+    if problem is None and int(value) > LONGEST_TENURE_MONTHS:
+        return f"is more than {LONGEST_TENURE_MONTHS:,} months"
+    return problem
 
 
 def positive_whole_number(value: str) -> str | None:

@@ -73,7 +73,7 @@ SOURCES = (
             Column("CustomerID", "customer_id", formats.identifier),
             Column("Gender", "gender", formats.one_of("F", "M")),
             Column("Location", "location", formats.text),
-            Column("Tenure_Months", "tenure_months", formats.whole_number),
+            Column("Tenure_Months", "tenure_months", formats.tenure_months),
         ),
         key=("customer_id",),
     ),
@@ -84,7 +84,7 @@ SOURCES = (
         columns=(
             Column("CustomerID", "customer_id", formats.identifier),
             Column("Transaction_ID", "transaction_id", formats.text),
-            Column("Transaction_Date", "transaction_date", formats.day),
+            Column("Transaction_Date", "transaction_date", formats.sale_day),
             Column("Product_SKU", "product_sku", formats.text),
             Column("Product_Description", "product_description", formats.text),
             Column("Product_Category", "product_category", formats.text),

@@ -102,7 +102,7 @@ class RowValidator:
             rejections += [
                 _rejection(batch, indexes[row], column, reason)
                 for row, (column, reason) in bad.items()
-                if any(rows[row])
+                if not _blank(rows[row])
             ]
             rejections.sort(key=lambda rejection: rejection.line)
         copy_lines = list(map("\t".join, good))
@@ -131,10 +131,15 @@ class RowValidator:
         for index, row in enumerate(batch.rows):
             if len(row) == self._width:
                 indexes.append(index)
-            elif any(row):
-                reason = f"has {len(row)} fields, the header has {self._width}"
+            elif not _blank(row):
+                fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+                reason = f"has {fields}, the header has {self._width}"
                 rejections.append(_rejection(batch, index, None, reason))
         return [batch.rows[index] for index in indexes], indexes, rejections
+
+
+def _blank(row: Sequence[str]) -> bool:
+    return not any(map(str.strip, row))
 
 
 def _note_bad_rows(

@@ -22,19 +22,26 @@ from insight.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+# What openpyxl and the standard library raise on a file that was cut or changed.
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, SyntaxError, ValueError, LookupError,
+    TypeError, AttributeError, ArithmeticError, RuntimeError,
+)  # fmt: skip
+
 
 @contextmanager
 def open_xlsx(path: Path) -> Iterator[Table]:
     """The first sheet as a table, read as a stream.
 
-    Raises InputError when the file is not a workbook or its first sheet is empty.
+    Raises InputError, also while the batches are read, when the file is not a workbook, is
+    damaged or its first sheet is empty.
     """
-    workbook = _open_workbook(path)
-    try:
-        with _damage_located(path):
+    with _openpyxl_silenced():
+        workbook = _open_workbook(path)
+        try:
             yield _first_sheet(path, workbook)
-    finally:
-        workbook.close()
+        finally:
+            workbook.close()
 
 
 def _first_sheet(path: Path, workbook: Any) -> Table:
@@ -43,7 +50,7 @@ def _first_sheet(path: Path, workbook: Any) -> Table:
     sheet = workbook.worksheets[0]
     # Some programs write a wrong sheet size, after which openpyxl would drop cells.
     sheet.reset_dimensions()
-    rows = (_texts(cells) for cells in sheet.rows)
+    rows = _rows(path, sheet)
     header = next(rows, [])
     if not any(header):
         raise InputError(
@@ -54,27 +61,39 @@ def _first_sheet(path: Path, workbook: Any) -> Table:
     return Table(header, _batches(rows, len(header)))
 
 
+def _rows(path: Path, sheet: Any) -> Iterator[list[str]]:
+    # Only what the reading of a row raises is damage, never what is done with the row.
+    with _damage_located(path):
+        for cells in sheet.rows:
+            yield _texts(cells)
+
+
+@contextmanager
+def _openpyxl_silenced() -> Iterator[None]:
+    """It warns about styles, which do not matter, and about values that are checked later."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
+        yield
+
+
 @contextmanager
 def _damage_located(path: Path) -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, SyntaxError) as error:
-        raise InputError(
-            f"is a damaged Excel workbook ({' '.join(str(error).split())})", where=str(path)
-        ) from error
+    except DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"is a damaged Excel workbook ({reason})", where=str(path)) from error
 
 
 def _open_workbook(path: Path) -> Any:
-    try:
-        # Workbooks written by other programs make openpyxl warn about styles, which do not matter.
-        with warnings.catch_warnings(action="ignore", category=UserWarning):
+    reason: Exception | None = None
+    with _damage_located(path):
+        try:
             workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        if workbook.worksheets:
-            return workbook
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
-        reason: Exception | None = error
-    else:
-        reason = None
+            if workbook.worksheets:
+                return workbook
+        except (zipfile.BadZipFile, InvalidFileException, KeyError, OSError) as error:
+            reason = error
     raise InputError(
         "is not an Excel workbook (.xlsx)",
         where=str(path),

@@ -91,6 +91,21 @@ COMPLAINTS = {
         edited("CustomersData.csv", "13047", "17850"),
         "CustomersData.csv:3: customer_id '17850' stands on line 2 already",
     ),
+    "tenure beyond dbt's bound": (
+        replaced(
+            "CustomersData.csv",
+            b"CustomerID,Gender,Location,Tenure_Months\n17850,M,Chicago,1201\n",
+        ),
+        "CustomersData.csv:2: Tenure_Months: '1201' is more than 1,200 months",
+    ),
+    "sale before dbt's bound": (
+        edited("Online_Sales.csv", "20190103", "19891231"),
+        "Transaction_Date: '19891231' is not a date from 1990-01-01 to ",
+    ),
+    "one field": (
+        replaced("Tax_amount.csv", b"Product_Category,GST\nOffice\n"),
+        "Tax_amount.csv:2: has 1 field, the header has 2",
+    ),
     "same day in two forms": (
         edited("Marketing_Spend.csv", "1/31/2019", "20190101"),
         "Marketing_Spend.csv:3: date '1/1/2019' stands on line 2 already",
@@ -133,6 +148,16 @@ def test_a_bad_file_is_named_and_nothing_is_loaded(
     assert str(data) in str(raised.value)
     assert "\n" not in str(raised.value)
     assert raw_state() == before
+
+
+def test_lines_of_white_space_are_left_out(
+    database: DatabaseEndpoint, data: Path, rows: Rows
+) -> None:
+    content = "Product_Category,GST\nOffice,18%\n \t\n ,  \nNest-USA,10%\n   "
+    (data / "Tax_amount.csv").write_text(content)
+    load_directory(database, data)
+    assert rows("select _row from raw.tax_amount order by 1") == [(2,), (5,)]
+    assert rows("select count(*) from raw.rejected_rows") == [(0,)]
 
 
 def test_a_first_load_that_fails_leaves_the_tables_empty(

@@ -1,4 +1,4 @@
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -21,6 +21,24 @@ def test_a_day_is_read_in_three_forms(text: str) -> None:
 )  # fmt: skip
 def test_anything_else_is_not_a_day(text: str) -> None:
     assert formats.day(text) is not None
+
+
+@pytest.mark.parametrize("text", ["19891231", "12/31/1989", "2099-01-01", "31/31/2019"])
+def test_a_sale_is_neither_long_ago_nor_to_come(text: str) -> None:
+    assert formats.sale_day(text) is not None
+    assert formats.sale_day("19900101") is None
+
+
+def test_a_sale_may_be_of_tomorrow() -> None:
+    today = datetime.now(UTC).date()
+    assert formats.sale_day((today + timedelta(1)).isoformat()) is None
+    assert formats.sale_day((today + timedelta(3)).isoformat()) is not None
+
+
+@pytest.mark.parametrize("text", ["1201", "999999999", "-1", "1.5", "x"])
+def test_a_tenure_is_at_most_1200_months(text: str) -> None:
+    assert formats.tenure_months(text) is not None
+    assert formats.tenure_months("1200") is None
 
 
 @given(st.dates(date(formats.FIRST_YEAR, 1, 1), date(formats.LAST_YEAR, 12, 31) - timedelta(1)))

@@ -1,3 +1,4 @@
+import warnings
 import zipfile
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -77,3 +78,58 @@ def test_an_empty_sheet_is_refused(path: Path) -> None:
     write(path, [])
     with pytest.raises(InputError, match="is empty"), open_xlsx(path):
         pass
+
+
+SHEET, STYLES = "xl/worksheets/sheet1.xml", "xl/styles.xml"
+
+
+def damage(path: Path, name: str, old: bytes, new: bytes) -> None:
+    """Replace `old` in one part of the workbook."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {part: archive.read(part) for part in archive.namelist()}
+    assert old in parts[name]
+    parts[name] = parts[name].replace(old, new)
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, content in parts.items():
+            archive.writestr(part, content)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        (SHEET, b't="n"', b't="s"'),  # IndexError: no such shared string
+        (SHEET, b"<v>7</v>", b"<v>seven</v>"),  # ValueError
+        (SHEET, b"</row>", b""),  # ParseError
+        (SHEET, b'r="B2"', b'r="?"'),
+        (SHEET, b'r="2"', b'r="x"'),
+        (STYLES, b"</styleSheet>", b""),
+        ("xl/workbook.xml", b"</workbook>", b""),
+        ("xl/workbook.xml", b"sheetId=", b"other="),  # TypeError
+        ("[Content_Types].xml", b"</Types>", b""),
+    ],
+)
+def test_a_damaged_workbook_is_refused_in_one_line(
+    path: Path, name: str, old: bytes, new: bytes
+) -> None:
+    write(path, [["a", "b"], ["x", 7]])
+    damage(path, name, old, new)
+    with (
+        pytest.raises(InputError, match=r"^\S+file\.xlsx: is a damaged Excel workbook \(.+\)$"),
+        open_xlsx(path) as table,
+    ):
+        list(table.batches)
+
+
+def test_an_error_of_the_caller_is_not_called_damage(path: Path) -> None:
+    write(path, [["a"], ["x"]])
+    with pytest.raises(ValueError, match="mine"), open_xlsx(path):
+        raise ValueError("mine")
+
+
+def test_a_warning_of_openpyxl_is_not_shown(path: Path) -> None:
+    write(path, [["a"], [date(2019, 1, 31)]])
+    damage(path, SHEET, b"<v>43496</v>", b"<v>99999999999</v>")
+    with warnings.catch_warnings(record=True) as shown, open_xlsx(path) as table:
+        (batch,) = table.batches
+    assert batch.rows == [["#VALUE!"]]
+    assert not shown
