@@ -20,7 +20,7 @@ from streaming.contract import Column, Contract
 
 VERSION_HEADER = "contract_version"
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 
 # Without these bounds a time that Python can hold could fall outside what a client of Postgres
 # can read back, once its offset is taken off.
@@ -224,8 +224,8 @@ def _validation_code(text: str) -> str:
     return "wrong_type" if ", got `" in text else "out_of_range"
 
 
-def _ascii(value: bytes) -> str:
-    return value.decode("ascii", "replace")[:50]
+def _ascii(value: bytes | None) -> str:
+    return (value or b"").decode("ascii", "replace")[:50]
 
 
 def _version_number(version: str) -> tuple[int, int]:

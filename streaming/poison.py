@@ -57,10 +57,12 @@ def _broken_versions(contract: Contract) -> Iterator[Poison]:
         ("next_minor", f"{major}.{minor + 1}.0"),
         ("next_major", f"{major + 1}.0.0"),
     ):
-        headers = [(VERSION_HEADER, version.encode())]
+        headers: Headers = [(VERSION_HEADER, version.encode())]
         yield Poison(f"version_{name}", valid, "future_version", None, headers)
-    headers = [(VERSION_HEADER, b"\x00\xff")]
-    yield Poison("version_unreadable", valid, "bad_version", None, headers)
+    unreadable: Headers = [(VERSION_HEADER, b"\x00\xff")]
+    yield Poison("version_unreadable", valid, "bad_version", None, unreadable)
+    without_value: Headers = [(VERSION_HEADER, None)]
+    yield Poison("version_without_value", valid, "bad_version", None, without_value)
 
 
 def _broken_column(contract: Contract, column: Column) -> Iterator[Poison]:

@@ -46,7 +46,7 @@ class Workplace:
             env={**self.environment(), **(extra or {})},
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
         )
 
     @property

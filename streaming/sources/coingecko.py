@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from streaming.sources.http_poller import BadBody, Parsed, PolledApi
-from streaming.sources.interface import Cursor, Event, event_id
+from streaming.sources.interface import Cursor, Event, event_id, lies_ahead
 
 _COIN = "bitcoin"
 _CURRENCY = "usd"
@@ -31,6 +31,8 @@ def _parse(body: object, position: Cursor | None, source: str) -> Parsed:
     price, updated_at = quote.get(_CURRENCY), quote.get("last_updated_at")
     if not _is_number(price) or type(updated_at) is not int or not 0 < updated_at < 2**32:
         raise BadBody("it has no price or no time")
+    if lies_ahead(datetime.fromtimestamp(updated_at, UTC)):
+        raise BadBody("its time lies in the future")
     if position and updated_at <= position["last_updated_at"]:
         return Parsed([], position)
     event = _event(source, price, quote.get(f"{_CURRENCY}_24h_change"), updated_at)

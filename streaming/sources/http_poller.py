@@ -39,6 +39,7 @@ _STATES = {
     403: "stopped_forbidden",
     404: "stopped_not_found",
 }
+_LONGEST_RETRY_AFTER = 86_400
 
 
 class BadBody(Exception):  # noqa: N818 (named by what is wrong)
@@ -238,21 +239,22 @@ class HttpPoller:
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:
     """Seconds that a Retry-After header asks for, written as a number or as a date.
 
-    None when it is absent or not understood; a moment in the past gives a number below 0.
+    None when it is absent or not understood; a moment in the past gives a number below 0, and
+    nothing gives more than a day.
     """
     if header is None:
         return None
     try:
-        return float(int(header.strip()))
+        return float(max(-1, min(int(header.strip()), _LONGEST_RETRY_AFTER)))
     except ValueError:
         pass
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - now).total_seconds()
+    return min((moment - now).total_seconds(), _LONGEST_RETRY_AFTER)
 
 
 def _now() -> datetime:

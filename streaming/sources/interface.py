@@ -2,9 +2,20 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 Cursor = dict[str, Any]
+
+_CLOCK_TOLERANCE = timedelta(minutes=10)
+
+
+def lies_ahead(moment: datetime) -> bool:
+    """Whether a source names a time that has not come yet, beyond what clocks may differ.
+
+    A cursor at such a time would make everything that really happens look old.
+    """
+    return moment > datetime.now(UTC) + _CLOCK_TOLERANCE
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from insight.services import stop
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 # Commands that run until stopped; each gets this many seconds, then Ctrl-C.
-_LONG_LIVED = {"insight up": 25, "dbt docs serve": 15}
+_LONG_LIVED = {"insight up": 15, "dbt docs serve": 8}
 # What `make` runs after setting up; `make test` is what runs this test.
 _STANDS_FOR = {"make demo": "insight run", "make test": "true"}
 # They open an editor or a browser, or replace the data that later commands read.
@@ -62,7 +62,7 @@ def test_every_command_of_the_readme_works(clone: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=840,
     )
     assert outcome.returncode == 0, f"{outcome.stdout[-3000:]}\n{outcome.stderr[-3000:]}"
 

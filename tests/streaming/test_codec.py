@@ -71,3 +71,8 @@ def test_message_of_this_or_an_older_contract_is_read(version: str) -> None:
 def test_last_value_of_a_repeated_key_counts() -> None:
     value = valid_message(PRICES)[:-1] + b', "coin": "ether"}'
     assert Codec(PRICES).copy_line(value)[0].split("\t")[2] == "ether"
+
+
+def test_a_version_header_without_a_value_is_rejected() -> None:
+    with pytest.raises(Rejection):
+        Codec(PRICES).check_version([("contract_version", None)])

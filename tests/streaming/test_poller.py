@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -23,7 +24,13 @@ from streaming.simulators.market_api import (
 )
 from streaming.sources import Poll, SourcePaused, SourceStopped, TransientFailure, event_id
 from streaming.sources.coingecko import API as COINGECKO
-from streaming.sources.http_poller import HttpPoller, PolledApi, RetryPolicy, retry_after_seconds
+from streaming.sources.http_poller import (
+    BadBody,
+    HttpPoller,
+    PolledApi,
+    RetryPolicy,
+    retry_after_seconds,
+)
 from streaming.sources.newsapi import API as NEWSAPI
 
 KEY = "a-very-secret-key"
@@ -259,6 +266,8 @@ def test_retry_after_is_read_in_both_forms() -> None:
     assert retry_after_seconds("120", now) == 120
     assert retry_after_seconds("Wed, 01 Jan 2020 00:02:00 GMT", now) == 120
     assert retry_after_seconds("Tue, 31 Dec 2019 23:59:00 GMT", now) == -60
+    assert retry_after_seconds("9" * 26, now) == 86_400
+    assert retry_after_seconds("Wed, 01 Jan 2999 00:00:00 GMT", now) == 86_400
     assert retry_after_seconds("1.5", now) is None
     assert retry_after_seconds(None, now) is None
 
@@ -306,3 +315,31 @@ def test_page_that_fails_for_a_moment_is_read_again(waits) -> None:
     poll = _first_news(waits, 4, [Fault(), Fault(500)])
     assert (len(waits), poll.note) == (1, None)
     assert len(poll.events) > 200
+
+
+def test_price_from_the_future_is_a_bad_body_and_moves_no_cursor() -> None:
+    tomorrow = int(time.time()) + 86_400
+    answer = {"bitcoin": {"usd": 7000, "last_updated_at": tomorrow}}
+    with pytest.raises(BadBody, match="future"):
+        COINGECKO.parse(answer, None, "coingecko")
+
+
+@pytest.mark.parametrize(
+    "published",
+    ["2999-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
+)
+def test_article_from_an_impossible_time_moves_no_cursor(published: str) -> None:
+    articles = [_article("2019-12-30T00:00:00Z"), _article(published)]
+    answer = {"status": "ok", "totalResults": 2, "articles": articles}
+    parsed = NEWSAPI.parse(answer, None, "newsapi")
+    assert len(parsed.events) == 1
+    assert parsed.position["newest"].startswith("2019-12-30")
+
+
+def _article(published: str) -> dict[str, object]:
+    return {
+        "source": {"name": "Reuters"},
+        "title": "Markets are calm",
+        "url": f"https://news.example/{published}",
+        "publishedAt": published,
+    }
