@@ -37,6 +37,17 @@ where first_offset is null
     or raw_rows <> rows_total or quarantine_rows <> quarantined_total
 """
 
+# Totals that agree can hide a row that is missing and another that does not belong.
+_LOADS = """
+with landed as ({landed})
+select stream, cluster_id, topic, partition, format(
+    'load %s has %s rows at offsets %s to %s, the ledger says %s rows at %s to %s',
+    load_id, coalesce(messages, 0), lowest, highest, coalesce(ledger.rows, 0), lo, hi)
+from landed
+full join streaming.load_ledger as ledger using (stream, cluster_id, topic, partition, load_id)
+where lo is null or coalesce(messages, 0) <> ledger.rows or lowest < lo or highest > hi
+"""
+
 _UNIQUENESS = """
 select stream, cluster_id, topic, partition,
     format('offset %s is stored %s times', "offset", count(*))
@@ -98,21 +109,25 @@ def verify(connection: Connection) -> list[Violation]:
     tables = _raw_tables(connection)
     if not tables:
         return []
-    statements: dict[str, sql.Composed] = {
-        "I1": _with(_CONSERVATION, stored=_union(_STORED, tables)),
-        "I2": _with(_UNIQUENESS, coordinates=_union(_COORDINATES, tables, _QUARANTINED)),
-        "I3": _with(_CONTIGUITY),
-        "I4": _with(_AGREEMENT),
-    }
+    statements: tuple[tuple[str, sql.Composed], ...] = (
+        ("I1", _with(_CONSERVATION, stored=_union(_STORED, tables))),
+        ("I1", _with(_LOADS, landed=_union(_LANDED, tables))),
+        ("I2", _with(_UNIQUENESS, coordinates=_union(_COORDINATES, tables, _QUARANTINED))),
+        ("I3", _with(_CONTIGUITY)),
+        ("I4", _with(_AGREEMENT)),
+    )
     return [
         violation
-        for invariant, statement in statements.items()
+        for invariant, statement in statements
         for violation in _violations(connection, invariant, statement)
     ]
 
 
 _STORED = """select {stream} as stream, _cluster_id as cluster_id, _topic as topic,
     _partition as partition, count(*) as messages from {table} group by 1, 2, 3, 4"""
+_LANDED = """select {stream} as stream, _cluster_id as cluster_id, _topic as topic,
+    _partition as partition, _load_id as load_id, count(*) as messages,
+    min(_offset) as lowest, max(_offset) as highest from {table} group by 1, 2, 3, 4, 5"""
 _COORDINATES = """select {stream} as stream, _cluster_id as cluster_id, _topic as topic,
     _partition as partition, _offset as "offset" from {table}"""
 _QUARANTINED = """select stream, cluster_id, topic, partition, "offset" from streaming.quarantine"""

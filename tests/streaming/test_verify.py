@@ -25,12 +25,23 @@ TAMPERING = {
            from streaming.bitcoin_prices_raw as raw, streaming.quarantine where _offset = 3""",
         {"I1", "I2"},
     ),
-    "a load is missing": ("delete from streaming.load_ledger where lo = 20", {"I3"}),
+    "a load is missing": ("delete from streaming.load_ledger where lo = 20", {"I1", "I3"}),
     "the last load is missing": (
         "delete from streaming.load_ledger where hi = 59",
-        {"I4"},
+        {"I1", "I4"},
     ),
-    "a load says more rows": ("update streaming.load_ledger set rows = 21 where lo = 20", {"I3"}),
+    "a load says more rows": (
+        "update streaming.load_ledger set rows = 21 where lo = 20",
+        {"I1", "I3"},
+    ),
+    "a row was moved to another offset": (
+        "update streaming.bitcoin_prices_raw set _offset = 1003 where _offset = 3",
+        {"I1"},
+    ),
+    "a row was moved to another load": (
+        "update streaming.bitcoin_prices_raw set _load_id = _load_id + 1 where _offset = 3",
+        {"I1"},
+    ),
     "progress moved by itself": (
         "update streaming.stream_progress set next_offset = 70",
         {"I1", "I4"},
