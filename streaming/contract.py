@@ -116,6 +116,7 @@ class _Reader:
             table=self._identifier("schema.name", table.name),
             table_description=self._text("schema.description", table.description),
             columns=self._checked(columns),
+            key=self._key(columns),
             event_time=self._event_time(columns),
             topic=self._topic(stream),
             partitions=self._whole_number("partitions", default=4),
@@ -197,9 +198,15 @@ class _Reader:
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
             raise self._error("schema.properties", f"{min(repeated)!r} is named twice")
-        if [column.name for column in columns if column.primary_key] != ["id"]:
-            raise self._error("schema.properties", "the primary key must be the one column 'id'")
         return columns
+
+    def _key(self, columns: tuple[Column, ...]) -> str:
+        keys = [column for column in columns if column.primary_key]
+        if len(keys) != 1 or not keys[0].required or keys[0].logical_type != "string":
+            raise self._error(
+                "schema.properties", "the primary key must be one required column of strings"
+            )
+        return keys[0].name
 
     def _event_time(self, columns: tuple[Column, ...]) -> str:
         name = str(self._custom("eventTime") or "")

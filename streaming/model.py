@@ -26,7 +26,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Contract:
-    """One stream: `topic` in Kafka, `streaming.<table>` in Postgres, times in seconds."""
+    """One stream: `topic` in Kafka, `streaming.<table>` in Postgres, times in seconds.
+
+    `key` names the column of the event id, `event_time` the one of the event's own time.
+    """
 
     stream: str
     version: str
@@ -35,6 +38,7 @@ class Contract:
     table: str
     table_description: str
     columns: tuple[Column, ...]
+    key: str
     event_time: str
     topic: str
     partitions: int

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from apache_kafka import apache_kafka, missing_programs
-from psycopg import sql
+from databases import create_database, drop_database
 
-from insight.database import DatabaseEndpoint, connect
+from insight.database import DatabaseEndpoint
 from insight.services import KafkaEndpoint, RedisEndpoint, Services, open_services, stop
 from insight.settings import load_settings
 
@@ -45,10 +45,8 @@ def _database_names() -> Iterator[str]:
 def database(services: Services, _database_names: Iterator[str]) -> Iterator[DatabaseEndpoint]:
     """An empty database of its own for one test."""
     name = next(_database_names)
-    with connect(services.database, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        yield services.database.named(name)
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    yield create_database(services, name)
+    drop_database(services, name)
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from databases import create_database, drop_database
 from dbt.cli.main import dbtRunner
-from psycopg import sql
 
 from batch.generator import generate
 from batch.loader import load_directory
@@ -43,24 +43,6 @@ select
     'test', 'news-events', i % 4, i / 4, 1
 from generate_series(0, 47) as i;
 """
-
-
-def create_database(services: Services, name: str, template: str | None = None) -> DatabaseEndpoint:
-    """A database, empty or a copy of another one to which nobody is connected."""
-    statement = sql.SQL("create database {} template {}").format(
-        sql.Identifier(name), sql.Identifier(template or "template1")
-    )
-    with connect(services.database, autocommit=True) as connection:
-        connection.execute(statement)
-    return services.database.named(name)
-
-
-def drop_database(services: Services, name: str) -> None:
-    """Remove a database, whoever is connected to it."""
-    with connect(services.database, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
-        )
 
 
 @pytest.fixture(scope="session")
