@@ -1,29 +1,90 @@
-"""`make bench`: all comparisons, one line each."""
+"""`make bench`: all comparisons, or the named ones: `python -m benchmarks [name ...]`."""
 
+import argparse
+import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import batch_load, segmentation
+from benchmarks import batch_load, machine, readme, segmentation
 from benchmarks.comparison import Comparison
+from benchmarks.streams import plan
+from benchmarks.streams.report import report
+from benchmarks.streams.run import run as run_streams
 from insight.services import open_services
 from insight.settings import load_settings
+
+_NAMES = ("batch", "segmentation", "streams")
 
 
 def main() -> None:
     """Measure on services of its own, so that no warehouse is touched."""
+    arguments = _arguments()
+    names = arguments.names or _NAMES
+    # By default the end of the process would leave a broker behind.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    _parts([each for each in names if each != "streams"])
+    if "streams" in names:
+        _streams(arguments)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(_NAMES)}")
+    streams = parser.add_argument_group(
+        "streams", "With any of these the results are shown only, not written to the README."
+    )
+    default = plan.Options()
+    streams.add_argument("--only", type=_listed, default=default.only, help=",".join(plan.PARTS))
+    for name in ("messages", "peer_messages", "memory_messages", "rounds", "latency_seconds"):
+        option = f"--{name.replace('_', '-')}"
+        streams.add_argument(option, type=int, default=getattr(default, name))
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(_NAMES):
+        parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(_NAMES)}")
+    return arguments
+
+
+def _listed(text: str) -> Sequence[str]:
+    return tuple(text.split(","))
+
+
+def _parts(names: Sequence[str]) -> None:
+    """Batch load and segmentation, each against its baseline; written when all were measured."""
+    rows = [_row(_batch() if name == "batch" else segmentation.run()) for name in names]
+    if not rows:
+        return
+    content = readme.table(("part", "size", "ours, s", "baseline", "baseline, s", "ratio"), rows)
+    sys.stdout.write(f"{content}\n")
+    if set(names) == {"batch", "segmentation"}:
+        readme.write("parts", f"{content}\n\n{machine.told()} Medians of three runs in turn.")
+
+
+def _row(result: Comparison) -> tuple[str, ...]:
+    ours, baseline = f"{result.ours:.2f}", f"{result.baseline:.2f}"
+    return result.name, result.size, ours, result.baseline_name, baseline, f"{result.ratio:.2f}"
+
+
+def _batch() -> Comparison:
     with tempfile.TemporaryDirectory(prefix="insight-bench-") as folder:
         settings = load_settings().model_copy(update={"home": Path(folder) / "home"})
         with open_services(settings) as services:
-            _say(batch_load.run(services.database, Path(folder)))
-    _say(segmentation.run())
+            return batch_load.run(services.database, Path(folder))
 
 
-def _say(result: Comparison) -> None:
-    sys.stdout.write(
-        f"{result.name}, {result.size}: {result.ours:.2f} s;"
-        f" {result.baseline_name}: {result.baseline:.2f} s; ratio {result.ratio:.2f}\n"
-    )
+def _streams(arguments: argparse.Namespace) -> None:
+    names = ("messages", "peer_messages", "memory_messages", "rounds", "latency_seconds", "only")
+    try:
+        options = plan.Options(**{name: getattr(arguments, name) for name in names})
+    except ValueError as error:
+        sys.exit(f"python -m benchmarks: {error}")
+    results = run_streams(options)
+    if results is None:
+        return
+    sys.stdout.write(f"\n{report(results)}\n")
+    if options.is_whole:
+        readme.write("streams", report(results))
 
 
 if __name__ == "__main__":

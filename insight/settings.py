@@ -75,6 +75,13 @@ class Settings(BaseSettings):
         default=600.0, gt=0, description="how many simulated seconds pass in one real second"
     )
 
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="port of a role's Prometheus metrics; 0 is none"
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", description="address on which metrics are served"
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="WARNING", description="from which level on log records are shown"
     )

@@ -3,33 +3,30 @@
 The message is decoded to check it, and its original text is copied: a number keeps all its
 digits and no time is spent on formatting.
 
-A key that stands twice in an object has its last value, as in most JSON readers: finding that out
-would take a second, slower decoder for every message.
+A field that stands twice has no value that one could rely on: such a message is rejected.
 """
 
+import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
-from typing import Annotated, Any, Literal, cast
+from typing import cast
 
 import msgspec
 
-from streaming.contract import Column, Contract
+from streaming.contract import Contract
+from streaming.copy_text import NULL, escaped, is_plain
+from streaming.message_types import TimeRange, checked_struct, text_struct, time_ranges
 
 VERSION_HEADER = "contract_version"
 
+FUTURE_VERSION = "future_version"
+
 Headers = list[tuple[str, bytes | None]]
 
-# Without these bounds a time that Python can hold could fall outside what a client of Postgres
-# can read back, once its offset is taken off.
-_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+# Numbers stay texts: Python refuses an integer of thousands of digits that a float can hold.
+_MEMBERS = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str, strict=False)
 
-_INTEGER_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
-_NULL = r"\N"
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _PATH = re.compile(r" - at `\$?\.?([^`]*)`$")
 
 
@@ -46,31 +43,17 @@ class Rejection(Exception):  # noqa: N818 (a verdict on a message, not a failure
         self.path = path
 
 
-@dataclass(frozen=True)
-class _TimeRange:
-    column: str
-    earliest: datetime
-    latest: datetime
-    value: Callable[[Any], datetime | None]
-
-    def check(self, message: object) -> None:
-        value = self.value(message)
-        if value is not None and not self.earliest <= value <= self.latest:
-            raise Rejection("out_of_range", f"{value.isoformat()} is out of range", self.column)
-
-
 class Codec:
     """Decodes and checks the messages of one contract."""
 
     def __init__(self, contract: Contract):
         self._columns = contract.column_names
         self._version = _version_number(contract.version)
-        self._check = msgspec.json.Decoder(_message_type(contract)).decode
-        self._texts = msgspec.json.Decoder(_text_type(contract)).decode
+        self._check = msgspec.json.Decoder(checked_struct(contract)).decode
+        self._texts = msgspec.json.Decoder(text_struct(contract)).decode
         self._values = attrgetter(*self._columns)
         self._event_time = attrgetter(contract.event_time)
-        self._tabs = len(self._columns) - 1
-        self._time_ranges = _time_ranges(contract)
+        self._time_ranges = time_ranges(contract)
 
     def copy_line(self, value: bytes | None) -> tuple[str, datetime]:
         """The columns of a message as COPY text (tab-separated, no line end), and its event time.
@@ -84,8 +67,9 @@ class Codec:
             texts = self._values(self._texts(value))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _rejection(error) from error
+        _check_fields(value)
         for time_range in self._time_ranges:
-            time_range.check(message)
+            _check_range(time_range, message)
         return self._line([_text(each) for each in texts]), self._event_time(message)
 
     def check_version(self, headers: Headers | None) -> None:
@@ -97,103 +81,38 @@ class Codec:
         for name, value in headers or ():
             if name == VERSION_HEADER and _version_number(_ascii(value)) > self._version:
                 text = f"written under contract {_ascii(value)}, newer than ours"
-                raise Rejection("future_version", text)
+                raise Rejection(FUTURE_VERSION, text)
 
     def _line(self, texts: list[str]) -> str:
         line = "\t".join(texts)
         if "\0" in line:
             index = next(index for index, text in enumerate(texts) if "\0" in text)
             raise Rejection("nul_character", "text holds a NUL character", self._columns[index])
-        plain = (
-            line.count("\t") == self._tabs
-            and "\\" not in line
-            and "\n" not in line
-            and "\r" not in line
-        )
-        return line if plain else "\t".join([_escaped(each) for each in texts])
+        return line if is_plain("".join(texts)) else "\t".join([escaped(each) for each in texts])
+
+
+def _check_fields(value: bytes) -> None:
+    """Refuse a field that stands twice: msgspec takes the last one and says nothing."""
+    names = [name for name, _ in _MEMBERS.decode(value.decode())]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Rejection("duplicate_field", f"field {twice} stands twice", twice)
+
+
+def _check_range(time_range: TimeRange, message: object) -> None:
+    value = time_range.value(message)
+    if value is not None and not time_range.earliest <= value <= time_range.latest:
+        text = f"{value.isoformat()} is out of range"
+        raise Rejection("out_of_range", text, time_range.column)
 
 
 def _text(value: object) -> str:
     if type(value) is str:
         return value
     if value is None:
-        return _NULL
+        return NULL
     text = bytes(cast(msgspec.Raw, value)).decode()
-    return _NULL if text == "null" else text
-
-
-def _escaped(text: str) -> str:
-    # By identity: a message whose text reads \N means these two characters, not NULL.
-    return text if text is _NULL else text.translate(_ESCAPES)
-
-
-def _message_type(contract: Contract) -> type[msgspec.Struct]:
-    """A struct that a message decodes into only when it keeps the contract."""
-    fields: list[Any] = []
-    for column in contract.columns:
-        checked = _checked_type(column)
-        fields.append(
-            (column.name, checked) if column.required else (column.name, checked | None, None)
-        )
-    return msgspec.defstruct(_type_name(contract), fields, forbid_unknown_fields=True, kw_only=True)
-
-
-def _text_type(contract: Contract) -> type[msgspec.Struct]:
-    """A struct that keeps the text of every value as it was written."""
-    fields: list[Any] = []
-    for column in contract.columns:
-        if column.logical_type in ("string", "timestamp"):
-            fields.append((column.name, str | None, None))
-        else:
-            fields.append((column.name, msgspec.Raw, msgspec.Raw(b"null")))
-    return msgspec.defstruct(f"{_type_name(contract)}Text", fields, kw_only=True)
-
-
-def _type_name(contract: Contract) -> str:
-    return "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", contract.stream))
-
-
-def _checked_type(column: Column) -> Any:
-    if column.enum:
-        return Literal[column.enum]
-    if column.logical_type == "string":
-        return _constrained(str, column, pattern="pattern", min_length="minLength",
-                            max_length="maxLength")  # fmt: skip
-    if column.logical_type == "timestamp":
-        return Annotated[datetime, msgspec.Meta(tz=True)]
-    if column.logical_type == "boolean":
-        return bool
-    bounds = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
-    if column.logical_type == "number":
-        return _constrained(float, column, **bounds)
-    half = 2 ** (_INTEGER_BITS[column.physical_type] - 1)
-    limits: dict[str, Any] = {
-        name: column.options[odcs] for name, odcs in bounds.items() if odcs in column.options
-    }
-    if not limits.keys() & {"ge", "gt"}:
-        limits["ge"] = -half
-    if not limits.keys() & {"le", "lt"}:
-        limits["le"] = half - 1
-    return Annotated[int, msgspec.Meta(**limits)]
-
-
-def _constrained(kind: type, column: Column, **options: str) -> Any:
-    meta: dict[str, Any] = {
-        name: column.options[odcs] for name, odcs in options.items() if odcs in column.options
-    }
-    return Annotated[kind, msgspec.Meta(**meta)] if meta else kind
-
-
-def _time_ranges(contract: Contract) -> list[_TimeRange]:
-    ranges = []
-    for column in contract.columns:
-        if column.logical_type == "timestamp":
-            earliest = column.options.get("minimum", _EARLIEST)
-            latest = column.options.get("maximum", _LATEST)
-            assert isinstance(earliest, datetime)
-            assert isinstance(latest, datetime)
-            ranges.append(_TimeRange(column.name, earliest, latest, attrgetter(column.name)))
-    return ranges
+    return NULL if text == "null" else text
 
 
 def _absent(value: bytes | None) -> Rejection:

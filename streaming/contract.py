@@ -5,7 +5,7 @@ validator, dbt source entry and poison fixtures are all derived from it.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -20,9 +20,18 @@ from open_data_contract_standard.model import (
 from pydantic import ValidationError
 
 from insight.errors import InputError
+from streaming.field_options import option_complaint
 from streaming.model import Column, Contract
 
-__all__ = ["CONTRACTS_DIR", "Column", "Contract", "load_contracts", "read_contract"]
+__all__ = [
+    "CONTRACTS_DIR",
+    "Column",
+    "Contract",
+    "document_text",
+    "load_contracts",
+    "read_contract",
+    "read_contract_text",
+]
 
 CONTRACTS_DIR = Path(__file__).parent / "contracts"
 
@@ -34,15 +43,12 @@ _PHYSICAL_TYPES = {
     "boolean": ("boolean",),
     "timestamp": ("timestamptz",),
 }
-_OPTIONS = {
-    "string": {"pattern", "minLength", "maxLength"},
-    "integer": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
-    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
-    "boolean": set[str](),
-    "timestamp": {"minimum", "maximum"},
-}
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,50}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+# The loader adds the first one, and every table of Postgres has the others.
+_TAKEN_COLUMNS = frozenset(
+    ("ingestion_timestamp", "tableoid", "xmin", "xmax", "cmin", "cmax", "ctid")
+)
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -60,22 +66,35 @@ def load_contracts(directory: Path = CONTRACTS_DIR) -> list[Contract]:
 
 def read_contract(file: Path) -> Contract:
     """One contract file. Raises InputError with file and field."""
-    return _Reader(file, _parse(file)).contract()
+    return read_contract_text(document_text(file), file)
 
 
-def _parse(file: Path) -> OpenDataContractStandard:
+def document_text(file: Path) -> str:
+    """The text of a contract file. Raises InputError when it is no readable text."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"is not readable YAML ({_one_line(error)})", where=str(file)) from error
+
+
+def read_contract_text(text: str, where: Path) -> Contract:
+    """One contract from its text; `where` is named in complaints. Raises InputError."""
+    return _Reader(where, _parse(text, where)).contract()
+
+
+def _parse(text: str, where: Path) -> OpenDataContractStandard:
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"is not readable YAML ({_one_line(error)})", where=str(where)) from error
     if not isinstance(content, dict):
-        raise InputError("is not a data contract: expected a mapping", where=str(file))
+        raise InputError("is not a data contract: expected a mapping", where=str(where))
     try:
         return OpenDataContractStandard.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise InputError(first["msg"], where=f"{file}: {field}") from error
+        raise InputError(first["msg"], where=f"{where}: {field}") from error
 
 
 def _refuse_duplicates(contracts: Sequence[Contract], attribute: str) -> None:
@@ -181,23 +200,21 @@ class _Reader:
         self, field: str, logical: str, options: Mapping[str, object]
     ) -> Mapping[str, object]:
         for name, value in options.items():
-            if name not in _OPTIONS[logical]:
-                raise self._error(f"{field}.logicalTypeOptions.{name}", "is not supported")
-            self._check_option(f"{field}.logicalTypeOptions.{name}", logical, name, value)
+            complaint = option_complaint(logical, name, value)
+            if complaint:
+                raise self._error(f"{field}.logicalTypeOptions.{name}", complaint)
         if logical != "timestamp":
             return options
         return {name: datetime.fromisoformat(str(value)) for name, value in options.items()}
-
-    def _check_option(self, field: str, logical: str, name: str, value: object) -> None:
-        complaint = _option_complaint(logical, name, value)
-        if complaint:
-            raise self._error(field, f"{value!r} {complaint}")
 
     def _checked(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
         names = [column.name for column in columns]
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
             raise self._error("schema.properties", f"{min(repeated)!r} is named twice")
+        if taken := _TAKEN_COLUMNS.intersection(names):
+            raise self._error("schema.properties", f"{min(taken)!r} is a name that Postgres or "
+                              "the loader gives")  # fmt: skip
         return columns
 
     def _key(self, columns: tuple[Column, ...]) -> str:
@@ -258,30 +275,3 @@ class _Reader:
         if promise.unit not in _SECONDS:
             raise self._error(field, f"unit {promise.unit!r} is none of {', '.join(_SECONDS)}")
         return int(promise.value * _SECONDS[promise.unit])
-
-
-def _option_complaint(logical: str, name: str, value: object) -> str | None:
-    if name == "pattern":
-        return _complaint(re.compile, value)
-    if logical == "timestamp":
-        return _complaint(_time_with_zone, value)
-    if logical in ("integer", "number") and not isinstance(value, int | float):
-        return "is not a number"
-    if name.endswith("Length") and not isinstance(value, int):
-        return "is not a whole number"
-    return None
-
-
-def _complaint(parse: Callable[[str], object], value: object) -> str | None:
-    try:
-        parse(str(value))
-    except (ValueError, re.error) as error:
-        return f"cannot be used ({error})"
-    return None
-
-
-def _time_with_zone(text: str) -> datetime:
-    value = datetime.fromisoformat(text)
-    if value.tzinfo is None:
-        raise ValueError("has no time zone")
-    return value

@@ -17,10 +17,8 @@ _DATA_TYPES = {"timestamptz": "timestamp with time zone"}
 
 _LOADER_COLUMNS = (
     ("ingestion_timestamp", "timestamp with time zone", "When the loader wrote the row (UTC)."),
-    ("_cluster_id", "text", "Kafka cluster that the message lay in."),
-    ("_topic", "text", "Topic of the message."),
-    ("_partition", "integer", "Partition of the message."),
     ("_offset", "bigint", "Offset of the message in its partition."),
+    ("_partition_id", "integer", "Partition, a row of streaming.stream_progress."),
     ("_load_id", "bigint", "Load that wrote the row, a row of streaming.load_ledger."),
 )
 

@@ -28,6 +28,7 @@ def poison_messages(contract: Contract) -> list[Poison]:
     """All of them, in a fixed order, under names that are unique within the contract."""
     return [
         *_broken_envelopes(contract),
+        *_repeated_fields(contract),
         *_broken_versions(contract),
         *(poison for column in contract.columns for poison in _broken_column(contract, column)),
     ]
@@ -48,6 +49,14 @@ def _broken_envelopes(contract: Contract) -> Iterator[Poison]:
     yield Poison("unknown_field", valid[:-1] + b', "not_in_contract": 1}', "unknown_field")
     yield Poison("nul_in_unknown_field", valid[:-1] + b', "a\\u0000b": 1}', "unknown_field")
     yield Poison("invalid_utf8_in_field_name", valid[:-1] + b', "\xff": 1}', "invalid_utf8")
+
+
+def _repeated_fields(contract: Contract) -> Iterator[Poison]:
+    valid, example = valid_message(contract), contract.example_event()
+    for name in (contract.columns[0].name, contract.columns[-1].name):
+        again = json.dumps({name: example[name]}).encode()
+        value = again[:-1] + b", " + valid[1:]
+        yield Poison(f"{name}_twice", value, "duplicate_field", name)
 
 
 def _broken_versions(contract: Contract) -> Iterator[Poison]:

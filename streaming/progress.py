@@ -13,10 +13,12 @@ RUNNING = "running"
 HALTED_GAP = "halted_gap"
 HALTED_RECREATED = "halted_recreated"
 HALTED_LIMIT = "halted_limit"
+# The books of a topic that was deleted and made anew: kept, and never loaded into again.
+REPLACED = "replaced"
 
 
 @dataclass(frozen=True)
-class PartitionId:
+class PartitionKey:
     """A partition of a topic of one cluster; offsets mean nothing without all three."""
 
     cluster_id: str
@@ -29,9 +31,13 @@ class PartitionId:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to load a partition from `next_offset` on, until somebody claims it later."""
+    """The right to load a partition from `next_offset` on, until somebody claims it later.
 
-    id: PartitionId
+    `partition_id` is the short name that raw rows have for `key`.
+    """
+
+    key: PartitionKey
+    partition_id: int
     epoch: int
     next_offset: int
 
@@ -50,8 +56,24 @@ def next_offsets(connection: Connection, cluster_id: str, topic: str) -> dict[in
     return {int(str(partition)): int(str(offset)) for partition, offset in rows}
 
 
+def known_topic_id(connection: Connection, partition: PartitionKey) -> str | None:
+    """Kafka's id of the topic that was loaded so far; None when it is not known."""
+    row = connection.execute(
+        """select topic_id from streaming.stream_progress
+           where cluster_id = %s and topic = %s and partition = %s""",
+        (partition.cluster_id, partition.topic, partition.partition),
+    ).fetchone()
+    return None if row is None or row[0] is None else str(row[0])
+
+
 def claim(
-    connection: Connection, stream: str, partition: PartitionId, owner: str, low: int, high: int
+    connection: Connection,
+    stream: str,
+    partition: PartitionKey,
+    owner: str,
+    low: int,
+    high: int,
+    topic_id: str | None = None,
 ) -> Claim:
     """Take a partition over: every earlier claim stops being good.
 
@@ -59,18 +81,20 @@ def claim(
     """
     row = connection.execute(
         """insert into streaming.stream_progress as known
-               (stream, cluster_id, topic, partition, first_offset, next_offset,
+               (stream, cluster_id, topic, topic_id, partition, first_offset, next_offset,
                 epoch, owner, high_watermark)
-           values (%(stream)s, %(cluster_id)s, %(topic)s, %(partition)s, %(low)s, %(low)s,
-                   1, %(owner)s, %(high)s)
+           values (%(stream)s, %(cluster_id)s, %(topic)s, %(topic_id)s, %(partition)s, %(low)s,
+                   %(low)s, 1, %(owner)s, %(high)s)
            on conflict (cluster_id, topic, partition) do update set
                epoch = known.epoch + 1, owner = excluded.owner, claimed_at = now(),
-               high_watermark = excluded.high_watermark
-           returning epoch, next_offset""",
+               high_watermark = greatest(known.high_watermark, excluded.high_watermark),
+               topic_id = coalesce(known.topic_id, excluded.topic_id)
+           returning partition_id, epoch, next_offset""",
         {
             "stream": stream,
             "cluster_id": partition.cluster_id,
             "topic": partition.topic,
+            "topic_id": topic_id,
             "partition": partition.partition,
             "low": low,
             "high": high,
@@ -78,8 +102,8 @@ def claim(
         },
     ).fetchone()
     assert row is not None
-    epoch, next_offset = row
-    return Claim(partition, int(str(epoch)), int(str(next_offset)))
+    partition_id, epoch, next_offset = (int(str(each)) for each in row)
+    return Claim(partition, partition_id, epoch, next_offset)
 
 
 @dataclass(frozen=True)
@@ -114,7 +138,7 @@ def advance(connection: Connection, held: Claim, move: Advance) -> int:
                last_event_at = greatest(last_event_at, %(newest)s),
                state = %(state)s,
                state_reason = %(reason)s
-           where cluster_id = %(cluster_id)s and topic = %(topic)s and partition = %(partition)s
+           where partition_id = %(partition_id)s
              and next_offset = %(lo)s and epoch = %(epoch)s
            returning nextval(pg_get_serial_sequence('streaming.load_ledger', 'load_id'))""",
         {
@@ -127,29 +151,27 @@ def advance(connection: Connection, held: Claim, move: Advance) -> int:
             "newest": move.newest_event_at,
             "state": move.state,
             "reason": move.state_reason,
-            "cluster_id": held.id.cluster_id,
-            "topic": held.id.topic,
-            "partition": held.id.partition,
+            "partition_id": held.partition_id,
             "epoch": held.epoch,
         },
     )
     row = cursor.fetchone()
     if cursor.rowcount != 1 or row is None:
-        raise FencedError(f"{held.id} has another owner than epoch {held.epoch}")
+        raise FencedError(f"{held.key} has another owner than epoch {held.epoch}")
     return int(str(row[0]))
 
 
-def correct_advance(connection: Connection, partition: PartitionId, moved: int) -> None:
+def correct_advance(connection: Connection, held: Claim, moved: int) -> None:
     """Count `moved` rows as quarantined after all, inside the batch's transaction."""
     connection.execute(
         """update streaming.stream_progress set
                rows_total = rows_total - %s, quarantined_total = quarantined_total + %s
-           where cluster_id = %s and topic = %s and partition = %s""",
-        (moved, moved, partition.cluster_id, partition.topic, partition.partition),
+           where partition_id = %s""",
+        (moved, moved, held.partition_id),
     )
 
 
-def halt(connection: Connection, partition: PartitionId, state: str, reason: str) -> None:
+def halt(connection: Connection, partition: PartitionKey, state: str, reason: str) -> None:
     """Record why a partition is not loaded any further."""
     connection.execute(
         """update streaming.stream_progress set state = %s, state_reason = %s
@@ -162,26 +184,26 @@ def halted(connection: Connection, stream: str, cluster_id: str) -> tuple[str, s
     """(state, reason) of a stream that must not be loaded: one halted partition halts it all."""
     row = connection.execute(
         """select state, coalesce(state_reason, '') from streaming.stream_progress
-           where stream = %s and cluster_id = %s and state <> %s
+           where stream = %s and cluster_id = %s and state <> all(%s)
            order by topic, partition limit 1""",
-        (stream, cluster_id, RUNNING),
+        (stream, cluster_id, [RUNNING, REPLACED]),
     ).fetchone()
     return None if row is None else (str(row[0]), str(row[1]))
 
 
 def resume_stream(connection: Connection, stream: str) -> int:
-    """Let a halted stream go on (an operator's decision); returns how many partitions.
+    """Let a stream that had gone bad go on (an operator's decision); returns how many partitions.
 
-    A retention gap halts it again at once: that one has to be accepted.
+    A gap or a topic made anew stays a halt: what is lost has to be accepted.
     """
     return connection.execute(
         """update streaming.stream_progress set state = %s, state_reason = null
-           where stream = %s and state <> %s""",
-        (RUNNING, stream, RUNNING),
+           where stream = %s and state = %s""",
+        (RUNNING, stream, HALTED_LIMIT),
     ).rowcount
 
 
-def accept_gap(connection: Connection, partition: PartitionId, low: int) -> int:
+def accept_gap(connection: Connection, partition: PartitionKey, low: int) -> int:
     """Go on at `low`, the oldest message that is still there; returns how many are lost.
 
     The lost offsets get a ledger row and count as gaps, so that the books still balance.
@@ -195,7 +217,7 @@ def accept_gap(connection: Connection, partition: PartitionId, low: int) -> int:
              and new.partition = %(partition)s and new.next_offset < %(low)s
              and (old.cluster_id, old.topic, old.partition)
                  = (new.cluster_id, new.topic, new.partition)
-           returning new.stream, old.next_offset""",
+           returning new.stream, new.partition_id, old.next_offset""",
         {
             "low": low,
             "running": RUNNING,
@@ -206,14 +228,15 @@ def accept_gap(connection: Connection, partition: PartitionId, low: int) -> int:
     ).fetchone()
     if row is None:
         return 0
-    stream, first_lost = row
+    stream, partition_id, first_lost = row
     lost = low - int(str(first_lost))
     connection.execute(
         """insert into streaming.load_ledger
-               (stream, cluster_id, topic, partition, lo, hi, rows, quarantined, gaps)
-           values (%s, %s, %s, %s, %s, %s, 0, 0, %s)""",
+               (stream, partition_id, cluster_id, topic, partition, lo, hi, rows, quarantined, gaps)
+           values (%s, %s, %s, %s, %s, %s, %s, 0, 0, %s)""",
         (
             stream,
+            partition_id,
             partition.cluster_id,
             partition.topic,
             partition.partition,

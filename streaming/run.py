@@ -4,28 +4,36 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 from insight.database import DatabaseEndpoint
 from insight.errors import ConfigurationError, InputError
 from insight.services import KafkaEndpoint
 from streaming.contract import Contract
-from streaming.loading.loader import LoadReport, load_streams
+from streaming.loading.garbage import no_automatic_collection
+from streaming.loading.loader import load_streams
+from streaming.loading.report import LoadReport
+from streaming.metrics import ProducerMeter
 from streaming.outages import outages_told
 from streaming.polling import (
+    SimulationOptions,
     StreamOptions,
     base_urls,
+    is_live,
     keyless_end,
     poll_interval,
-    polled_source,
+    refuse_unusable,
+    source_of,
 )
 from streaming.producing.loop import Schedule, produce
 from streaming.producing.status import ProducerReport
 from streaming.producing.turn import Turn
-from streaming.tables import create_tables
+from streaming.registry import open_registry
+from streaming.sources import Source
+from streaming.stream_report import StreamOutcome, StreamReport, outcome
 from streaming.topics import ensure_topics
 
 __all__ = [
+    "SimulationOptions",
     "StreamOptions",
     "StreamOutcome",
     "StreamReport",
@@ -37,34 +45,6 @@ __all__ = [
 _LOOK_SECONDS = 0.02
 
 OnProgress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class StreamOutcome:
-    """What happened to one stream.
-
-    `state` is the loader's when it halted, else the producer's: finished, stopped, paused,
-    unreachable, missing_key, produced_elsewhere or stopped_<why>.
-    """
-
-    stream: str
-    source: str
-    polled: int
-    delivered: int
-    loaded: int
-    quarantined: int
-    unchanged_polls: int
-    state: str
-    reason: str | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class StreamReport:
-    """What happened to all streams, in the order of their contracts."""
-
-    streams: list[StreamOutcome]
-    seconds: float
 
 
 def stream(
@@ -87,14 +67,12 @@ def stream(
     """
     started = time.monotonic()
     with outages_told(database, kafka):
-        create_tables(database, contracts)
+        contracts = open_registry(database, contracts)
         ensure_topics(kafka, contracts)
         run = _Run(database, kafka, contracts, options, live, duration_seconds, on_progress)
         produced, loaded = run.together(stop or threading.Event())
     seconds = time.monotonic() - started
-    report = StreamReport(
-        [_outcome(each, produced, loaded, seconds) for each in contracts], seconds
-    )
+    report = StreamReport([outcome(each, produced, loaded, seconds) for each in contracts], seconds)
     loaded.raise_if_halted()
     return report
 
@@ -108,27 +86,30 @@ def run_producer(
     live: bool,
     options: StreamOptions,
     stop: threading.Event,
+    meter: ProducerMeter | None = None,
     on_progress: OnProgress = lambda _text: None,
 ) -> ProducerReport:
     """Produce one stream until `stop`: the role `insight produce <stream>`.
 
     Waits while another producer of the stream is at work. Raises InputError for an unknown
-    stream, ConfigurationError when its API needs a key.
+    stream, ConfigurationError when its API needs a key or an option makes no sense for it.
     """
+    with outages_told(database, kafka):
+        contracts = open_registry(database, contracts)
     contract = next((each for each in contracts if each.stream == stream_name), None)
     if contract is None:
         known = ", ".join(each.stream for each in contracts)
         raise InputError(f"there is no stream {stream_name!r}", next_step=f"Known are {known}")
+    refuse_unusable(contract, options, live=live)
     with (
         outages_told(database, kafka),
-        base_urls(contracts, options, live=live, end=False) as urls,
+        base_urls([contract], options, live=live, end=False) as urls,
     ):
-        create_tables(database, [contract])
         keyless = keyless_end(database, contract, options) if live else None
         if keyless:
             raise ConfigurationError(str(keyless.reason), where=f"stream {stream_name}")
         ensure_topics(kafka, [contract])
-        source = polled_source(contract, urls, options, live=live, stop=stop)
+        source = source_of(contract, urls, options, live=live, paced=True, stop=stop)
         return produce(
             database,
             kafka,
@@ -139,6 +120,7 @@ def run_producer(
             stop=stop,
             on_delivered=_counter(on_progress, stream_name),
             turn=Turn(waits=True, on_progress=on_progress),
+            meter=meter,
         )
 
 
@@ -152,11 +134,11 @@ def run_loader(
     options: StreamOptions,
     on_progress: OnProgress = lambda _text: None,
 ) -> LoadReport:
-    """Load all streams until `stop`: the role `insight load-streams`.
+    """Load all streams until `stop`: the role `insight load-streams`, alone in its process.
 
     Raises IntegrityError at the end when a stream is halted.
     """
-    with outages_told(database, kafka):
+    with outages_told(database, kafka), no_automatic_collection():
         report = load_streams(
             database,
             kafka,
@@ -244,19 +226,27 @@ class _Run:
             self._database,
             self._kafka,
             contract,
-            polled_source(
-                contract, urls, self._options, live=self._live, stop=self._producers_stop
-            ),
+            self._source(contract, urls),
             self._schedule(contract),
             spill_dir=self._options.spill_dir,
             stop=self._producers_stop,
             turn=Turn(on_progress=self._on_progress),
         )
 
+    def _source(self, contract: Contract, urls: dict[str, str]) -> Source:
+        return source_of(
+            contract,
+            urls,
+            self._options,
+            live=self._live,
+            paced=self._duration is not None,
+            stop=self._producers_stop,
+        )
+
     def _schedule(self, contract: Contract) -> Schedule:
         if self._duration is not None:
             return Schedule(poll_interval(contract, self._options, live=self._live))
-        if self._live:
+        if is_live(contract, live=self._live):
             return Schedule(0.0, polls=1, failed_polls=1)
         return Schedule(0.0, unchanged_polls=2, failed_polls=3)
 
@@ -270,24 +260,3 @@ def _counter(on_progress: OnProgress, stream_name: str) -> Callable[[int], None]
         on_progress(f"{total:,} events of {stream_name} delivered")
 
     return count
-
-
-def _outcome(
-    contract: Contract, produced: dict[str, ProducerReport], loaded: LoadReport, seconds: float
-) -> StreamOutcome:
-    producer = produced.get(contract.stream) or ProducerReport(
-        contract.stream, "", state="finished"
-    )
-    load = loaded.streams[contract.stream]
-    return StreamOutcome(
-        stream=contract.stream,
-        source=producer.source,
-        polled=producer.polled,
-        delivered=producer.delivered,
-        loaded=load.rows,
-        quarantined=load.quarantined,
-        unchanged_polls=producer.unchanged_polls,
-        state=load.state if load.is_halted else producer.state,
-        reason=load.reason if load.is_halted else producer.reason,
-        seconds=seconds,
-    )

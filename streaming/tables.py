@@ -12,10 +12,10 @@ from streaming.records import RECORDS, STATUS_VIEW
 SCHEMA = "streaming"
 
 # What the loader adds to the contract's columns, in the order in which it copies them.
-COORDINATE_COLUMNS = ("_offset", "_cluster_id", "_topic", "_partition", "_load_id")
+COORDINATE_COLUMNS = ("_offset", "_partition_id", "_load_id")
 
 # Any number that no other part of the project locks.
-_LOCK = 7_203_411_982
+SCHEMA_LOCK = 7_203_411_982
 
 
 def create_tables(database: DatabaseEndpoint, contracts: Sequence[Contract]) -> None:
@@ -26,13 +26,26 @@ def create_tables(database: DatabaseEndpoint, contracts: Sequence[Contract]) -> 
     """
     with connect(database) as connection:
         # "if not exists" alone fails when two sessions create the same thing at one moment.
-        connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        connection.execute("select pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
         connection.execute("set local client_min_messages = warning")
+        _refuse_older_layout(connection)
         connection.execute(RECORDS)
         for contract in contracts:
-            _create_raw_table(connection, contract)
-            _register(connection, contract)
+            create_raw_table(connection, contract)
         connection.execute(STATUS_VIEW)
+
+
+def _refuse_older_layout(connection: Connection) -> None:
+    row = connection.execute(
+        """select bool_or(attname = 'partition_id') from pg_attribute
+           where attrelid = to_regclass('streaming.stream_progress')"""
+    ).fetchone()
+    if row == (False,):
+        raise IntegrityError(
+            "was made by an earlier version, which kept other columns",
+            where=f"schema {SCHEMA}",
+            next_step="Run: insight reset",
+        )
 
 
 def raw_table(contract: Contract) -> sql.Identifier:
@@ -48,7 +61,10 @@ def copy_statement(contract: Contract) -> sql.Composed:
 
 
 def create_statement(contract: Contract) -> sql.Composed:
-    """DDL of the table in which the messages of a stream land."""
+    """DDL of the table in which the messages of a stream land.
+
+    A wider identity, or one more index, would double what a row costs Postgres.
+    """
     columns = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(column.name),
@@ -61,12 +77,10 @@ def create_statement(contract: Contract) -> sql.Composed:
         """create table if not exists {table} (
             {columns},
             ingestion_timestamp timestamptz not null default now(),
-            _cluster_id text not null,
-            _topic text not null,
-            _partition integer not null,
             _offset bigint not null,
+            _partition_id integer not null,
             _load_id bigint not null,
-            constraint {coordinates} unique (_cluster_id, _topic, _partition, _offset)
+            constraint {coordinates} unique (_partition_id, _offset)
         )"""
     ).format(
         table=raw_table(contract),
@@ -80,15 +94,8 @@ def coordinates_constraint(contract: Contract) -> str:
     return f"{contract.table}_offset_key"
 
 
-def _create_raw_table(connection: Connection, contract: Contract) -> None:
+def create_raw_table(connection: Connection, contract: Contract) -> None:
     connection.execute(create_statement(contract))
-    connection.execute(
-        sql.SQL("create index if not exists {} on {} ({})").format(
-            sql.Identifier(f"{contract.table}_event_time_idx"),
-            raw_table(contract),
-            sql.Identifier(contract.event_time),
-        )
-    )
     _add_missing_columns(connection, contract)
 
 
@@ -119,24 +126,3 @@ def _add_missing_columns(connection: Connection, contract: Contract) -> None:
 
 def _short_type(name: str) -> str:
     return "timestamptz" if name == "timestamp with time zone" else name
-
-
-def _register(connection: Connection, contract: Contract) -> None:
-    connection.execute(
-        """insert into streaming.streams as known
-               (stream, topic, table_name, contract_version, event_time, freshness_seconds)
-           values (%s, %s, %s, %s, %s, %s)
-           on conflict (stream) do update set
-               topic = excluded.topic, table_name = excluded.table_name,
-               contract_version = excluded.contract_version, event_time = excluded.event_time,
-               freshness_seconds = excluded.freshness_seconds
-           where known is distinct from excluded""",
-        (
-            contract.stream,
-            contract.topic,
-            contract.table,
-            contract.version,
-            contract.event_time,
-            contract.freshness_seconds,
-        ),
-    )

@@ -4,7 +4,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -31,6 +38,27 @@ def ensure_topics(kafka: KafkaEndpoint, contracts: Sequence[Contract]) -> dict[s
         return {each.topic: _partitions(producer, each.topic) for each in contracts}
     except KafkaException as error:
         raise kafka_unavailable(kafka, error) from error
+
+
+def topic_ids(kafka: KafkaEndpoint, topics: Sequence[str]) -> dict[str, str]:
+    """Kafka's own id of each topic that exists: a topic made anew under its name has another one.
+
+    Empty for an embedded broker, which has no such ids. Raises KafkaException.
+    """
+    if kafka.embedded:
+        return {}
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 3})
+    described = admin.describe_topics(
+        TopicCollection(list(topics)), request_timeout=_TIMEOUT_SECONDS
+    )
+    found = {}
+    for topic, future in described.items():
+        try:
+            found[topic] = str(future.result().topic_id)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+    return found
 
 
 def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:

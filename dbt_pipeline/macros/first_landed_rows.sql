@@ -1,19 +1,26 @@
-{% macro first_landed_rows(reader, raw_table) -%}
-    {{ return(adapter.dispatch('first_landed_rows')(reader, raw_table)) }}
+{% macro first_landed_rows(reader, raw_table, key='id', event_time='event_timestamp') -%}
+    {{ return(adapter.dispatch('first_landed_rows')(reader, raw_table, key, event_time)) }}
 {%- endmacro %}
 
-{#- The published row stands for every row of its id that was read before: only its coordinates are
-    used, and its raw row is looked up by them, so that no list of columns has to be kept here.
-    Not materialized are the relations that are used twice or only looked up in: Postgres would
-    copy them whole first. -#}
-{% macro postgres__first_landed_rows(reader, raw_table) -%}
+{#- The published row stands for every row of its id that was read before: only its coordinates and
+    what it keeps of the arrivals are used, and its raw row is looked up, so that no list of columns
+    has to be kept here. Not materialized are the relations that are used twice or only looked up
+    in: Postgres would copy them whole first. -#}
+{% macro postgres__first_landed_rows(reader, raw_table, key, event_time) -%}
+    {%- set before -%}
+    max({{ event_time }}) over (
+            partition by _partition_id order by _load_id, _offset
+            rows between unbounded preceding and 1 preceding
+        )
+    {%- endset -%}
     with
 
     raw_rows as not materialized (
 
         select * from {{ raw_table }}
 
-    ){% if reads_new_rows_only() %},
+    ),
+    {%- if reads_new_rows_only() %}
 
     stream_reads as (
 
@@ -27,33 +34,95 @@
 
     ),
 
-    unread as (
+    pending as (
 
         {{ pending_rows(reader, 'raw_rows', 'stream_reads') }}
 
     ),
 
-    unread_ids as (
+    {#- Inside a partition later rows have a later load_id: the highest event time before this read
+        stands before all rows of this read. #}
+    unread as (
 
-        select distinct id from unread
+        select
+            pending.*,
+            greatest(reads.highest_event_at, {{ before }}) as _watermark
+        from pending
+        inner join stream_reads as reads
+            on reads.model = '{{ reader }}' and pending._partition_id = reads.partition_id
 
     ),
 
-    candidates as (
+    unread_keys as (
 
-        select * from unread
+        select distinct {{ key }} from unread
+
+    ),
+
+    arrivals as (
+
+        select *, cast(null as tstzmultirange) as known_event_times from unread
 
         union all
 
-        select standing.*
-        from unread_ids
-        cross join {{ lookup('published', 'unread_ids', ['id']) }} as published_row
+        select
+            standing.*,
+            published_row._watermark,
+            published_row._other_event_times as known_event_times
+        from unread_keys
+        cross join {{ lookup('published', 'unread_keys', [key]) }} as published_row
         cross join {{ lookup('raw_rows', 'published_row') }} as standing
 
-    )
+    ),
+    {%- else %}
+
+    arrivals as (
+
+        select
+            *,
+            {{ before }} as _watermark,
+            cast(null as tstzmultirange) as known_event_times
+        from raw_rows
+
+    ),
     {%- endif %}
 
-    select distinct on (id) *
-    from {{ 'candidates' if reads_new_rows_only() else 'raw_rows' }}
-    order by id, {{ landing_order() }}
+    seen as (
+
+        select {{ key }}, {{ event_time }} as seen_at from arrivals
+        {%- if reads_new_rows_only() %}
+
+        union all
+
+        select arrivals.{{ key }}, lower(known.moment) as seen_at
+        from arrivals
+        cross join lateral unnest(arrivals.known_event_times) as known (moment)
+        {%- endif %}
+
+    ),
+
+    contradicted as (
+
+        select {{ key }}, range_agg(tstzrange(seen_at, seen_at, '[]')) as event_times
+        from seen
+        group by {{ key }}
+        having min(seen_at) < max(seen_at)
+
+    ),
+
+    first_landed as (
+
+        select distinct on ({{ key }}) *
+        from arrivals
+        order by {{ key }}, {{ landing_order() }}
+
+    )
+
+    select
+        first_landed.*,
+        contradicted.event_times - tstzmultirange(
+            tstzrange(first_landed.{{ event_time }}, first_landed.{{ event_time }}, '[]')
+        ) as _other_event_times
+    from first_landed
+    left join contradicted on first_landed.{{ key }} = contradicted.{{ key }}
 {%- endmacro %}

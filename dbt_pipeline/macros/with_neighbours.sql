@@ -1,15 +1,16 @@
-{% macro with_neighbours(rows, raw_table, series) -%}
-    {{ return(adapter.dispatch('with_neighbours')(rows, raw_table, series)) }}
+{% macro with_neighbours(rows, raw_table, series, key='id') -%}
+    {{ return(adapter.dispatch('with_neighbours')(rows, raw_table, series, key)) }}
 {%- endmacro %}
 
 {#- A place is where a row lies now or was published. Its published neighbours are looked up by the
-    model's index on series, event_timestamp and id. A neighbour that is itself among the rows has
-    places of its own, from which the search goes on; of its two versions the first landed counts. -#}
-{% macro postgres__with_neighbours(rows, raw_table, series) -%}
+    model's index on series, event_timestamp and key. A neighbour that is itself among the rows has
+    places of its own, from which the search goes on; of its two versions the first landed counts,
+    and of two of one raw row that among the rows, which knows of the newest arrivals. -#}
+{% macro postgres__with_neighbours(rows, raw_table, series, key) -%}
     {%- if not reads_new_rows_only() -%}
     select *, true as is_rebuilt from {{ rows }}
     {%- else -%}
-    {%- set place = series + ['event_timestamp', 'id'] -%}
+    {%- set place = series + ['event_timestamp', key] -%}
     with
 
     raw_rows as not materialized (
@@ -32,18 +33,24 @@
 
         select standing.{{ place | join(', standing.') }}
         from {{ rows }}
-        cross join {{ lookup('published', rows, ['id']) }} as standing
+        cross join {{ lookup('published', rows, [key]) }} as standing
 
     ),
 
     candidates as (
 
-        select *, true as is_rebuilt from {{ rows }}
+        select *, true as is_rebuilt, true as is_among_rows from {{ rows }}
         {%- for side, direction, is_rebuilt in [('>', 'asc', 'true'), ('<', 'desc', 'false')] %}
 
         union all
 
-        select raw_neighbour.*, {{ is_rebuilt }} as is_rebuilt
+        select
+            raw_neighbour.*,
+            neighbour._watermark,
+            cast(null as tstzmultirange),
+            neighbour._other_event_times,
+            {{ is_rebuilt }} as is_rebuilt,
+            false as is_among_rows
         from places
         cross join lateral (
             select *
@@ -52,9 +59,9 @@
                 {%- for column in series %}
                 published.{{ column }} = places.{{ column }} and
                 {%- endfor %}
-                (published.event_timestamp, published.id)
-                {{ side }} (places.event_timestamp, places.id)
-            order by published.event_timestamp {{ direction }}, published.id {{ direction }}
+                (published.event_timestamp, published.{{ key }})
+                {{ side }} (places.event_timestamp, places.{{ key }})
+            order by published.event_timestamp {{ direction }}, published.{{ key }} {{ direction }}
             limit 1
         ) as neighbour
         cross join {{ lookup('raw_rows', 'neighbour') }} as raw_neighbour
@@ -62,8 +69,8 @@
 
     )
 
-    select distinct on (id) *
+    select distinct on ({{ key }}) *
     from candidates
-    order by id, {{ landing_order() }}, is_rebuilt desc
+    order by {{ key }}, {{ landing_order() }}, is_among_rows desc, is_rebuilt desc
     {%- endif %}
 {%- endmacro %}

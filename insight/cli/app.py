@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from insight import log
-from insight.cli import job, roles, services, warehouse
+from insight.cli import job, quarantine, roles, services, streams, warehouse
 from insight.cli.state import err
 from insight.errors import InsightError
 from insight.settings import load_settings
@@ -26,6 +26,8 @@ app = typer.Typer(
 for part in (job, warehouse, roles):
     part.add_commands(app)
 app.add_typer(services.app, name="services")
+app.add_typer(streams.app, name="streams")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 @app.callback()

@@ -1,26 +1,26 @@
 """The long-lived roles: one command and one process each, all of them in `insight up`."""
 
-import os
-import shlex
 import signal
-import sys
 import threading
+from dataclasses import replace
 from types import FrameType
 from typing import Annotated
 
 import typer
-from honcho.manager import Manager
 
-from insight import attached
 from insight.cli.job import Live
+from insight.cli.metrics import MetricsPort, metrics_of
 from insight.cli.state import err, out, progress, settings_of
+from insight.cli.up import up
 from insight.errors import ConfigurationError, ServiceError
 from insight.services import open_services
 from insight.settings import Settings
 from insight.stages import Context
 from insight.stages.schedule import refresh_when_loaded
 from streaming.contract import load_contracts
-from streaming.run import StreamOptions, run_loader, run_producer
+from streaming.loading.options import LoaderOptions
+from streaming.metrics import LoaderMeter, ProducerMeter, SchedulerMeter
+from streaming.run import SimulationOptions, StreamOptions, run_loader, run_producer
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -32,14 +32,29 @@ def produce(
     context: typer.Context,
     stream: Annotated[str, typer.Argument(help="A stream's name, for instance bitcoin-prices.")],
     live: Live = False,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Mean events a real second of a simulator.")
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Simulated seconds a real second.")
+    ] = None,
+    duplicates: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the events to send twice.")
+    ] = 0.0,
+    bad: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of broken messages to send besides.")
+    ] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Another seed, other events.")] = None,
     stay: Annotated[
         bool, typer.Option("--stay", help="When the source stops for good, wait for Ctrl-C.")
     ] = False,
+    metrics_port: MetricsPort = None,
 ) -> None:
-    """Poll one stream's source into its Kafka topic, until stopped."""
+    """Produce one stream into its Kafka topic, until stopped: a polled API or a simulator."""
+    simulation = SimulationOptions(rate, speed, seed, duplicates, bad)
     stop = stop_on_signal()
     try:
-        _produce(settings_of(context), stream, stop, live=live)
+        _produce(settings_of(context), stream, stop, simulation, metrics_port, live=live)
     except (ConfigurationError, ServiceError) as error:
         if not stay:
             raise
@@ -47,17 +62,31 @@ def produce(
         stop.wait()
 
 
-def _produce(settings: Settings, stream: str, stop: threading.Event, *, live: bool) -> None:
+def _produce(
+    settings: Settings,
+    stream: str,
+    stop: threading.Event,
+    simulation: SimulationOptions,
+    metrics_port: int | None,
+    *,
+    live: bool,
+) -> None:
     """Raises ServiceError when the source stopped by itself, ConfigurationError without a key."""
-    with open_services(settings) as services, progress(f"produce {stream}") as tell:
+    meter = ProducerMeter(stream)
+    with (
+        metrics_of(meter, settings, metrics_port),
+        open_services(settings) as services,
+        progress(f"produce {stream}") as tell,
+    ):
         report = run_producer(
             stream,
             services.database,
             services.kafka,
             load_contracts(),
             live=live,
-            options=StreamOptions.from_settings(settings),
+            options=replace(StreamOptions.from_settings(settings), simulation=simulation),
             stop=stop,
+            meter=meter,
             on_progress=tell,
         )
     if not stop.is_set():
@@ -69,17 +98,28 @@ def load_streams(
     until_caught_up: Annotated[
         bool, typer.Option("--until-caught-up", help="End when there is nothing left to load.")
     ] = False,
+    group: Annotated[
+        str, typer.Option("--group", help="Consumer group; its members share the partitions.")
+    ] = LoaderOptions.group,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Load all streams from Kafka into schema streaming, until stopped."""
     settings = settings_of(context)
-    with open_services(settings) as services, progress("load-streams") as tell:
+    meter = LoaderMeter()
+    options = StreamOptions.from_settings(settings)
+    options = replace(options, loader=replace(options.loader, group=group, meter=meter))
+    with (
+        metrics_of(meter, settings, metrics_port),
+        open_services(settings) as services,
+        progress("load-streams") as tell,
+    ):
         report = run_loader(
             services.database,
             services.kafka,
             load_contracts(),
             until_caught_up=until_caught_up,
             stop=stop_on_signal(),
-            options=StreamOptions.from_settings(settings),
+            options=options,
             on_progress=tell,
         )
     out.print(f"{report.rows:,} rows loaded, {report.quarantined:,} in quarantine")
@@ -88,30 +128,26 @@ def load_streams(
 def schedule(
     context: typer.Context,
     every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 2.0,
+    test_every: Annotated[
+        float, typer.Option(min=0, help="Least seconds between two runs of the models' tests.")
+    ] = 60.0,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Rebuild the streaming models whenever new rows have been loaded, until stopped."""
     settings = settings_of(context)
-    with open_services(settings) as services, progress("schedule") as tell:
-        refresh_when_loaded(Context(settings, services, tell), stop_on_signal(), every)
-
-
-def up(context: typer.Context, live: Live = False) -> None:
-    """Run all roles together, until Ctrl-C."""
-    settings = settings_of(context)
-    roles = {
-        f"produce-{contract.stream}": ["produce", contract.stream, "--stay", *["--live"] * live]
-        for contract in load_contracts()
-        if contract.source is not None
-    }
-    roles |= {"load-streams": ["load-streams"], "schedule": ["schedule"]}
-    with open_services(settings) as services, attached.lifeline(settings.home / "run") as lock:
-        out.print(f"Postgres {services.database}, Kafka {services.kafka.bootstrap_servers}")
-        manager = Manager()
-        for name, arguments in roles.items():
-            command = attached.command(lock, "insight.cli:main", ["--verbose", *arguments])
-            manager.add_process(name, shlex.join(command), env=dict(os.environ))
-        manager.loop()
-    sys.exit(0 if manager.returncode in (0, 130, 143) else 1)
+    meter = SchedulerMeter()
+    with (
+        metrics_of(meter, settings, metrics_port),
+        open_services(settings) as services,
+        progress("schedule") as tell,
+    ):
+        refresh_when_loaded(
+            Context(settings, services, tell),
+            stop_on_signal(),
+            every,
+            test_every=test_every,
+            meter=meter,
+        )
 
 
 def stop_on_signal() -> threading.Event:

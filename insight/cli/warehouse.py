@@ -8,10 +8,12 @@ from typing import Annotated
 
 import psycopg
 import typer
+from rich.console import Console
 
 from insight.cli.report import TableFormat, fetch, print_rows
 from insight.cli.state import out, settings_of
 from insight.cli.status import print_status
+from insight.cli.watch import watch_status
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import InputError, IntegrityError, ServiceError
 from insight.services import open_services, running_endpoints, stop
@@ -20,6 +22,8 @@ from insight.services.postgres import client_programs
 from insight.services.state import StateDirectory
 from insight.settings import EMBEDDED, Settings
 from insight.stages import dbt as dbt_process
+from insight.supervision import stop_requested_by_signal
+from streaming.verify import has_streamed
 from streaming.verify import verify as find_violations
 
 
@@ -38,18 +42,31 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(reset)
 
 
-def status(context: typer.Context) -> None:
-    """What is in the warehouse: files, streams, marts, segments."""
+def status(
+    context: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again, until Ctrl-C.")] = False,
+    every: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two looks of --watch.")
+    ] = 2.0,
+) -> None:
+    """What is in the warehouse: streams, models, segments, files."""
     with open_services(settings_of(context)) as services:
-        print_status(services.database)
+        if not watch:
+            print_status(services.database)
+            return
+        request = stop_requested_by_signal()
+        watch_status(services.database, every, request.stop, Console(highlight=False))
 
 
 def verify(context: typer.Context) -> None:
     """Prove from SQL alone that the streams lost and doubled nothing."""
     with open_services(settings_of(context)) as services, connect(services.database) as connection:
+        if not has_streamed(connection):
+            out.print("Nothing has been streamed yet: there is nothing to prove.")
+            return
         violations = find_violations(connection)
     for violation in violations:
-        out.print(str(violation))
+        out.print(str(violation), markup=False)
     if violations:
         raise IntegrityError(f"{len(violations)} violations of the stream invariants")
     out.print("All stream invariants hold.")

@@ -70,3 +70,11 @@ def only_writer(database: DatabaseEndpoint, tell: Callable[[str], None]) -> Iter
             tell("waiting for another command that changes the warehouse")
             connection.execute("select pg_advisory_lock(%s)", [_WAREHOUSE_LOCK])
         yield
+
+
+@contextmanager
+def writer_unless_busy(database: DatabaseEndpoint) -> Iterator[bool]:
+    """Like `only_writer`, without waiting: False when another command changes the warehouse."""
+    with connect(database, autocommit=True) as connection:
+        attempt = connection.execute("select pg_try_advisory_lock(%s)", [_WAREHOUSE_LOCK])
+        yield attempt.fetchone() == (True,)

@@ -1,4 +1,4 @@
-"""Stage `stream`: prices and news through Kafka into schema streaming."""
+"""Stage `stream`: all streams through Kafka into schema streaming."""
 
 from insight.stages.context import Context
 from streaming.contract import load_contracts
@@ -10,7 +10,7 @@ def run(context: Context) -> str:
     report = stream_for(context, duration_seconds=None)
     rows = sum(item.loaded for item in report.streams)
     quarantined = sum(item.quarantined for item in report.streams)
-    source = "live APIs" if context.live else "simulated APIs"
+    source = "live APIs and simulators" if context.live else "simulators"
     parts = [f"{rows:,} events from {source}" if rows else f"nothing new from {source}"]
     if quarantined:
         parts.append(f"{quarantined:,} in quarantine")

@@ -1,6 +1,6 @@
 """Which partitions this loader should read: all of them, or its share of a consumer group."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -13,6 +13,10 @@ class Assignment(Protocol):
 
     changed: bool
 
+    def follow(self, partitions: Mapping[str, int]) -> None:
+        """Read these topics from now on; the number of partitions of each."""
+        ...
+
     def wanted(self) -> set[Partition]: ...
 
     def loaded(self, topic: str, partition: int, next_offset: int) -> None: ...
@@ -21,7 +25,11 @@ class Assignment(Protocol):
 class DirectAssignment:
     """Every partition, without joining a group: starts at once, for runs that end by themselves."""
 
-    def __init__(self, partitions: Mapping[str, int]):
+    def __init__(self) -> None:
+        self.changed = False
+        self._wanted: set[Partition] = set()
+
+    def follow(self, partitions: Mapping[str, int]) -> None:
         self.changed = True
         self._wanted = {
             (topic, each) for topic, count in partitions.items() for each in range(count)
@@ -37,11 +45,19 @@ class DirectAssignment:
 class GroupAssignment:
     """This member's share of a consumer group; the shares move as members come and go."""
 
-    def __init__(self, consumer: Consumer, topics: Sequence[str]):
+    def __init__(self, consumer: Consumer):
         self.changed = False
         self._consumer = consumer
+        self._topics: set[str] = set()
         self._wanted: set[Partition] = set()
-        consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
+
+    def follow(self, partitions: Mapping[str, int]) -> None:
+        if self._topics == partitions.keys():
+            return
+        self._topics = set(partitions)
+        self._consumer.subscribe(
+            sorted(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke
+        )
 
     def wanted(self) -> set[Partition]:
         return set(self._wanted)

@@ -61,8 +61,6 @@ def load_batch(
     the connection or the server, after which the caller has to read progress again.
     """
     with connection.transaction():
-        # A commit that a server crash takes back is replayed: the offset goes with the rows.
-        connection.execute("set local synchronous_commit = off")
         load_id = progress.advance(connection, held, _advance(batch, high_watermark))
         on_step(Step.ADVANCED)
         batch = _copy_rows(connection, contract, held, batch, load_id, on_step)
@@ -95,11 +93,11 @@ def _copy_rows(
     load_id: int,
     on_step: OnStep,
 ) -> Batch:
-    suffix = f"\t{held.id.cluster_id}\t{held.id.topic}\t{held.id.partition}\t{load_id}\n"
+    suffix = f"\t{held.partition_id}\t{load_id}\n"
     refused = _copy_lines(connection, contract, batch.lines, suffix, on_step)
     if not refused:
         return batch
-    progress.correct_advance(connection, held.id, len(refused))
+    progress.correct_advance(connection, held, len(refused))
     return batch.without(refused)
 
 
@@ -170,17 +168,18 @@ def _copy_rejected(
 ) -> None:
     if not rejected:
         return
-    statement = """copy streaming.quarantine (stream, cluster_id, topic, partition, "offset", key,
-        value, headers, kafka_timestamp, error_code, error_path, error_text, contract_version)
-        from stdin"""
+    statement = """copy streaming.quarantine (stream, partition_id, cluster_id, topic, partition,
+        "offset", key, value, headers, kafka_timestamp, error_code, error_path, error_text,
+        contract_version) from stdin"""
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for each in rejected:
             copy.write_row(
                 (
                     contract.stream,
-                    held.id.cluster_id,
-                    held.id.topic,
-                    held.id.partition,
+                    held.partition_id,
+                    held.key.cluster_id,
+                    held.key.topic,
+                    held.key.partition,
                     *_quarantine_values(each),
                     contract.version,
                 )
@@ -225,18 +224,28 @@ def _insert_ledger(
 ) -> None:
     connection.execute(
         """insert into streaming.load_ledger
-               (load_id, stream, cluster_id, topic, partition, lo, hi, rows, quarantined, gaps)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+               (load_id, stream, partition_id, cluster_id, topic, partition, lo, hi, rows,
+                quarantined, gaps, gap_offsets)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         (
             load_id,
             contract.stream,
-            held.id.cluster_id,
-            held.id.topic,
-            held.id.partition,
+            held.partition_id,
+            held.key.cluster_id,
+            held.key.topic,
+            held.key.partition,
             batch.lo,
             batch.hi,
             len(batch.lines),
             len(batch.rejected),
             batch.gaps,
+            _gap_offsets(batch),
         ),
     )
+
+
+def _gap_offsets(batch: Batch) -> str | None:
+    """Text of an int8multirange; None where every offset has a message."""
+    if not batch.gaps:
+        return None
+    return "{" + ",".join(f"[{first},{last}]" for first, last in batch.gap_ranges()) + "}"

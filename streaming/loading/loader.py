@@ -10,86 +10,34 @@ import os
 import socket
 import threading
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import cast
 
 import psycopg
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaException
 
 from insight.database import Connection, DatabaseEndpoint, connect
-from insight.errors import IntegrityError, ServiceError
+from insight.errors import ServiceError
 from insight.services import KafkaEndpoint
 from streaming import progress
-from streaming.codec import Codec
 from streaming.contract import Contract
 from streaming.loading.assignment import Assignment, DirectAssignment, GroupAssignment, Partition
-from streaming.loading.batch import BadLimit, BadMeter, Batch, Message, judge
-from streaming.loading.load_batch import OnStep, Step, ignore_step, load_batch
+from streaming.loading.batch import Batch
+from streaming.loading.garbage import Collector
+from streaming.loading.options import LoaderOptions, consumer_settings, set_up_session
 from streaming.loading.ownership import Held, Ownership
-from streaming.progress import FencedError
-from streaming.tables import create_tables
+from streaming.loading.reader import Reader
+from streaming.loading.report import LoadReport, StreamLoad
+from streaming.loading.status import LoaderStatus
+from streaming.loading.streams_in_use import StreamsInUse
+from streaming.loading.writer import Writer, Written
+from streaming.outages import DATABASE_OUTAGES
+from streaming.registry import open_registry
 from streaming.topics import ensure_topics, fetched_watermark, kafka_unavailable
 
 _logger = logging.getLogger(__name__)
 
 _RECONNECT_SECONDS = 0.5
-_LOST_POSITION = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
-
-
-@dataclass(frozen=True)
-class LoaderOptions:
-    """`batch_messages` bounds a transaction, `batch_seconds` how long a message waits for one."""
-
-    group: str = "insight-loader"
-    batch_messages: int = 20_000
-    batch_seconds: float = 0.1
-    fetch_ahead_kib: int = 32_768
-    bad_limit: BadLimit = field(default_factory=BadLimit)
-    on_step: OnStep = ignore_step
-
-
-@dataclass
-class StreamLoad:
-    """What one loader did for one stream."""
-
-    rows: int = 0
-    quarantined: int = 0
-    batches: int = 0
-    state: str = progress.RUNNING
-    reason: str | None = None
-
-    @property
-    def is_halted(self) -> bool:
-        return self.state != progress.RUNNING
-
-
-@dataclass
-class LoadReport:
-    """What one loader did, by stream."""
-
-    streams: dict[str, StreamLoad]
-    seconds: float
-
-    @property
-    def rows(self) -> int:
-        return sum(each.rows for each in self.streams.values())
-
-    @property
-    def quarantined(self) -> int:
-        return sum(each.quarantined for each in self.streams.values())
-
-    def raise_if_halted(self) -> None:
-        """Raises IntegrityError for the first stream that was halted."""
-        for stream, load in sorted(self.streams.items()):
-            if load.is_halted:
-                raise IntegrityError(
-                    f"is halted ({load.state}): {load.reason}",
-                    where=f"stream {stream}",
-                    next_step="See streaming.stream_status, streaming.quarantine and "
-                    "docs/operations.md",
-                )
 
 
 def load_streams(
@@ -114,15 +62,10 @@ def load_streams(
     if until_caught_up:
         drain = threading.Event()
         drain.set()
-    create_tables(database, contracts)
-    partitions = ensure_topics(kafka, contracts)
-    consumer = Consumer(_consumer_settings(kafka, options))
+    ensure_topics(kafka, open_registry(database, contracts))
+    consumer = Consumer(consumer_settings(kafka, options))
     try:
-        assignment: Assignment = (
-            DirectAssignment(partitions)
-            if drain is not None
-            else GroupAssignment(consumer, list(partitions))
-        )
+        assignment = DirectAssignment() if drain is not None else GroupAssignment(consumer)
         loader = _Loader(database, kafka, contracts, consumer, assignment, options, on_progress)
         return loader.run(stop or threading.Event(), drain)
     finally:
@@ -146,12 +89,15 @@ class _Loader:
         self._assignment = assignment
         self._options = options
         self._on_progress = on_progress
-        self._codecs = {each.topic: Codec(each) for each in contracts}
-        self._meters = {each.stream: BadMeter(options.bad_limit) for each in contracts}
+        self._streams = StreamsInUse(contracts)
         self._loads = {each.stream: StreamLoad() for each in contracts}
+        self._collector = Collector()
         owner = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
-        topics = {each.topic: each for each in contracts}
-        self._ownership = Ownership(consumer, kafka, topics, owner)
+        self._ownership = Ownership(consumer, kafka, owner)
+        self._reader = Reader(consumer, self._ownership, options)
+        self._status = LoaderStatus(owner, options.meter)
+        # Whether contracts and partitions have to be read anew.
+        self._is_stale = True
 
     def run(self, stop: threading.Event, drain: threading.Event | None) -> LoadReport:
         started = time.monotonic()
@@ -159,9 +105,10 @@ class _Loader:
         while not finished and not stop.is_set():
             try:
                 with connect(self._database, autocommit=True) as connection:
+                    set_up_session(connection, self._options)
                     self._load(connection, stop, drain)
                     finished = True
-            except (psycopg.OperationalError, ServiceError) as error:
+            except (*DATABASE_OUTAGES, ServiceError) as error:
                 if isinstance(error, ServiceError) and not _is_about_database(error):
                     raise
                 self._wait_for_database(error)
@@ -173,94 +120,140 @@ class _Loader:
         self, connection: Connection, stop: threading.Event, drain: threading.Event | None
     ) -> None:
         """Load until `stop`, or until nothing is left after `drain`."""
-        self._ownership.forget()
-        self._assignment.changed = True
-        while not stop.is_set():
-            # Asked before looking: what is produced after the answer need not be loaded.
-            draining = drain is not None and drain.is_set()
-            try:
-                self._ownership.follow(connection, self._assignment)
-                loaded = self._load_next(connection)
-                if draining and not loaded and self._is_caught_up(connection):
-                    return
-            except KafkaException as error:
+        self._is_stale = True
+        with Writer(connection, self._options) as writer:
+            while not stop.is_set():
+                # Asked before looking: what is produced after the answer need not be loaded.
+                draining = drain is not None and drain.is_set()
+                try:
+                    is_idle = not self._turn(connection, writer)
+                    if draining and is_idle and self._is_caught_up(connection):
+                        return
+                except KafkaException as error:
+                    outage = kafka_unavailable(self._kafka, error)
+                except ServiceError as error:
+                    if _is_about_database(error):
+                        raise
+                    outage = error
+                else:
+                    continue
                 if drain is not None:
-                    raise kafka_unavailable(self._kafka, error) from error
-                _logger.warning("Kafka does not answer: %s", error)
+                    raise outage
+                _logger.warning("%s", outage)
+                self._settle(connection, writer)
+                self._is_stale = True
                 stop.wait(_RECONNECT_SECONDS)
+            self._settle(connection, writer)
+
+    def _use(self, connection: Connection) -> None:
+        """Read which contracts are in use, and take every partition anew."""
+        contracts = self._streams.read(connection)
+        self._reader.use(contracts)
+        for each in contracts:
+            self._loads.setdefault(each.stream, StreamLoad())
+        self._ownership.use(contracts)
+        self._assignment.follow(ensure_topics(self._kafka, contracts))
+        self._assignment.changed = True
+
+    def _turn(self, connection: Connection, writer: Writer) -> bool:
+        """Read a round while the one before is written; False when there was neither."""
+        if self._is_stale:
+            self._follow(connection)
+        self._collector.collect_if_due()
+        read = self._reader.read()
+        wrote = self._settle(connection, writer)
+        if self._streams.have_changed(connection, now=read.has_newer_version):
+            self._is_stale = True
+        self._follow(connection)
+        self._status.tell(connection, self._ownership.all_held(), self._consumer)
+        writer.write(self._claimed(connection, read.batches))
+        if read.lost:
+            self._settle(connection, writer)
+            for partition in read.lost:
+                self._ownership.check_fetch_position(connection, partition)
+        return wrote or bool(read.batches)
+
+    def _follow(self, connection: Connection) -> None:
+        """Hold what we should hold now."""
+        if self._is_stale:
+            self._use(connection)
+            self._is_stale = False
+        self._ownership.follow(connection, self._wanted(), changed=self._assignment.changed)
+        self._assignment.changed = False
+
+    def _wanted(self) -> set[Partition]:
+        """Our share of the partitions, without those of paused streams."""
+        paused = self._streams.paused_topics
+        return {each for each in self._assignment.wanted() if each[0] not in paused}
 
     def _is_caught_up(self, connection: Connection) -> bool:
-        return self._ownership.is_caught_up(connection, self._assignment.wanted())
+        return self._ownership.is_caught_up(connection, self._wanted())
 
-    def _load_next(self, connection: Connection) -> bool:
-        """Consume once and load what came, partition by partition; False when nothing came."""
-        messages = self._consumer.consume(self._options.batch_messages, self._options.batch_seconds)
-        if not messages:
-            return False
-        self._options.on_step(Step.CONSUMED)
-        by_partition: dict[Partition, list[Message]] = defaultdict(list)
-        lost: set[Partition] = set()
-        for message in messages:
-            partition = (str(message.topic()), int(message.partition() or 0))
-            error = message.error()
-            if error is None:
-                by_partition[partition].append(cast(Message, message))
-            elif error.code() in _LOST_POSITION:
-                lost.add(partition)
+    def _claimed(
+        self, connection: Connection, batches: list[tuple[Held, Batch]]
+    ) -> list[tuple[Held, Batch]]:
+        """The batches of partitions that we still hold, each with a claim and the newest end."""
+        claimed = []
+        for held, batch in batches:
+            if self._ownership.held(held.partition) is not held:
+                continue
+            if held.claim is None:
+                self._ownership.claim_first(connection, held, batch.lo)
+            if held.next_offset != batch.lo:
+                continue
+            end = fetched_watermark(self._consumer, *held.partition)
+            held.high_watermark = max(held.high_watermark, end, batch.hi + 1)
+            claimed.append((held, batch))
+        return claimed
+
+    def _settle(self, connection: Connection, writer: Writer) -> bool:
+        """Wait for the round at work and count it; False when there was none."""
+        done = writer.settle()
+        for each in done.written:
+            if each.stored is None:
+                self._ownership.give_up(each.held)
             else:
-                _logger.warning("%s: %s", message.topic(), error.str())
-        for partition, group in sorted(by_partition.items()):
-            self._load_partition(connection, partition, group)
-        for partition in lost:
-            self._ownership.check_fetch_position(connection, partition)
-        return bool(by_partition)
+                self._settle_batch(connection, each, each.stored)
+        if done.error is not None:
+            raise done.error
+        return bool(done.written)
 
-    def _load_partition(
-        self, connection: Connection, partition: Partition, messages: list[Message]
-    ) -> None:
-        held = self._ownership.held(partition)
-        if held is None:
-            return  # given up while these messages were on their way
-        claim = held.claim or self._ownership.claim_first(connection, held, held.next_offset)
-        held.next_offset = max(held.next_offset, claim.next_offset)
-        meter = self._meters[held.contract.stream]
-        batch = judge(self._codecs[held.contract.topic], messages, held.next_offset, meter)
-        if batch.hi < batch.lo:
-            return
-        high = max(held.high_watermark, fetched_watermark(self._consumer, *partition), batch.hi + 1)
-        try:
-            stored = load_batch(
-                connection, held.contract, claim, batch, high, self._options.on_step
-            )
-        except FencedError:
-            self._ownership.give_up(partition)
-            return
-        held.next_offset, held.high_watermark = batch.hi + 1, high
-        self._assignment.loaded(*partition, held.next_offset)
-        judged_bad = {each.message.offset() for each in batch.rejected}
+    def _settle_batch(self, connection: Connection, written: Written, stored: Batch) -> None:
+        held = written.held
+        held.next_offset = stored.hi + 1
+        self._assignment.loaded(*held.partition, held.next_offset)
+        judged_bad = {each.message.offset() for each in written.judged.rejected}
         refused = {each.message.offset() for each in stored.rejected} - judged_bad
         if refused:
-            meter.turn_bad(batch.hi - offset for offset in refused)
-        self._count(held, stored)
-        self._stop_if_bad(connection, held, stored, meter)
+            meter = self._reader.judge_of(held.contract).meter
+            meter.turn_bad(stored.hi - offset for offset in refused)
+        self._count(held, stored, written.seconds)
+        self._stop_if_bad(connection, held, stored)
 
-    def _stop_if_bad(
-        self, connection: Connection, held: Held, stored: Batch, meter: BadMeter
-    ) -> None:
+    def _stop_if_bad(self, connection: Connection, held: Held, stored: Batch) -> None:
+        judge = self._reader.judge_of(held.contract)
         if stored.limit_reason:
             self._ownership.stop_stream(held.contract, progress.HALTED_LIMIT, stored.limit_reason)
-        elif meter.tripped:
-            self._ownership.halt(connection, held, progress.HALTED_LIMIT, meter.reason())
+        elif judge.meter.tripped and self._ownership.held(held.partition) is held:
+            self._ownership.halt(connection, held, progress.HALTED_LIMIT, judge.meter.reason())
         else:
             return
-        # A stream that an operator let go on would halt again at its first bad message.
-        self._meters[held.contract.stream] = BadMeter(self._options.bad_limit)
+        judge.forgive()
 
-    def _count(self, held: Held, stored: Batch) -> None:
+    def _count(self, held: Held, stored: Batch, seconds: float) -> None:
         load = self._loads[held.contract.stream]
         load.rows += len(stored.lines)
         load.quarantined += len(stored.rejected)
         load.batches += 1
+        self._options.meter.batch(
+            held.contract.stream,
+            held.key.partition,
+            rows=len(stored.lines),
+            quarantined=Counter(each.verdict.code for each in stored.rejected),
+            characters=sum(map(len, stored.lines)),
+            commit_seconds=seconds,
+            newest_event_at=stored.newest_event_at,
+        )
         self._on_progress(f"{sum(each.rows for each in self._loads.values()):,} events loaded")
 
     def _wait_for_database(self, error: Exception) -> None:
@@ -272,23 +265,3 @@ class _Loader:
 
 def _is_about_database(error: ServiceError) -> bool:
     return isinstance(error.__cause__, psycopg.Error)
-
-
-def _consumer_settings(kafka: KafkaEndpoint, options: LoaderOptions) -> dict[str, object]:
-    return {
-        "bootstrap.servers": kafka.bootstrap_servers,
-        "group.id": options.group,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        # The default, latest, would turn a gap into silent loss.
-        "auto.offset.reset": "error",
-        # The defaults of a second and half a second show up as stalls and as latency.
-        "fetch.queue.backoff.ms": 10,
-        "fetch.wait.max.ms": 50,
-        "queued.max.messages.kbytes": options.fetch_ahead_kib,
-        # Until then a killed member keeps its partitions; the embedded broker does not notice
-        # when one leaves in order either.
-        "session.timeout.ms": 6_000 if kafka.embedded else 10_000,
-        "heartbeat.interval.ms": 1_000,
-        "log_level": 3,
-    }

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, TopicPartition
@@ -11,9 +11,9 @@ from insight.database import Connection
 from insight.services import KafkaEndpoint
 from streaming import progress
 from streaming.contract import Contract
-from streaming.loading.assignment import Assignment, Partition
-from streaming.progress import Claim, PartitionId
-from streaming.topics import watermarks
+from streaming.loading.assignment import Partition
+from streaming.progress import Claim, PartitionKey
+from streaming.topics import topic_ids, watermarks
 
 _logger = logging.getLogger(__name__)
 
@@ -25,13 +25,21 @@ _HALTED_LOOK_AGAIN_SECONDS = 5.0
 
 @dataclass
 class Held:
-    """A partition we fetch; `claim` is None until its first message, when it has no row yet."""
+    """A partition we fetch; `claim` is None until its first message, when it has no row yet.
+
+    `next_offset` is the next one to be written, `read_offset` the next one to be judged.
+    """
 
     contract: Contract
-    id: PartitionId
+    key: PartitionKey
     claim: Claim | None
     next_offset: int
+    read_offset: int
     high_watermark: int
+
+    @property
+    def partition(self) -> Partition:
+        return self.key.topic, self.key.partition
 
 
 @dataclass
@@ -50,19 +58,28 @@ class Ownership:
         self,
         consumer: Consumer,
         kafka: KafkaEndpoint,
-        contracts: Mapping[str, Contract],
         owner: str,
     ):
         self.halted: dict[str, tuple[str, str]] = {}
         self._consumer = consumer
         self._kafka = kafka
-        self._contracts = contracts
+        self._contracts: dict[str, Contract] = {}
+        self._topic_ids: dict[str, str] = {}
         self._owner = owner
         self._held: dict[Partition, Held] = {}
         self._standby: dict[Partition, _Standby] = {}
 
+    def use(self, contracts: Sequence[Contract]) -> None:
+        """Hold partitions of these contracts' topics from now on; those held are taken anew."""
+        self.forget()
+        self._contracts = {each.topic: each for each in contracts}
+        self._topic_ids = topic_ids(self._kafka, list(self._contracts))
+
     def held(self, partition: Partition) -> Held | None:
         return self._held.get(partition)
+
+    def all_held(self) -> list[Held]:
+        return list(self._held.values())
 
     def forget(self) -> None:
         """Hold nothing and fetch nothing, for instance while the database is away."""
@@ -70,14 +87,12 @@ class Ownership:
         self._standby.clear()
         self._consumer.assign([])
 
-    def follow(self, connection: Connection, assignment: Assignment) -> None:
+    def follow(self, connection: Connection, wanted: set[Partition], *, changed: bool) -> None:
         """Hold what is wanted: claim what is new, drop what is not wanted any more."""
-        wanted = assignment.wanted()
         due = {each for each in wanted - self._held.keys() if self._is_due(connection, each)}
         dropped = self._held.keys() - wanted
-        if not (assignment.changed or due or dropped):
+        if not (changed or due or dropped):
             return
-        assignment.changed = False
         for each in dropped:
             del self._held[each]
         self._halted_again(connection)
@@ -85,26 +100,40 @@ class Ownership:
             self._take(connection, each)
         self._fetch()
 
-    def give_up(self, partition: Partition) -> None:
+    def give_up(self, held: Held) -> None:
         """Another owner has it: stand by until its progress stops moving."""
-        held = self._held.pop(partition)
+        if self._held.get(held.partition) is not held:
+            return
+        del self._held[held.partition]
         now = time.monotonic()
-        _logger.info("%s was taken over by another loader", held.id)
-        self._standby[partition] = _Standby(held.next_offset, now, now + _LOOK_AGAIN_SECONDS)
+        _logger.info("%s was taken over by another loader", held.key)
+        self._standby[held.partition] = _Standby(held.next_offset, now, now + _LOOK_AGAIN_SECONDS)
         self._fetch()
 
-    def claim_first(self, connection: Connection, held: Held, low: int) -> Claim:
-        """The claim of a partition whose first message, at offset `low`, just came."""
+    def claim_first(self, connection: Connection, held: Held, low: int) -> None:
+        """Claim a partition whose first message, at offset `low`, just came.
+
+        Where another loader was quicker, it is fetched from where that one is.
+        """
         held.claim = progress.claim(
-            connection, held.contract.stream, held.id, self._owner, low, held.high_watermark
+            connection,
+            held.contract.stream,
+            held.key,
+            self._owner,
+            low,
+            held.high_watermark,
+            self._topic_ids.get(held.key.topic),
         )
-        return held.claim
+        held.next_offset = held.claim.next_offset
+        if held.next_offset != low:
+            held.read_offset = held.next_offset
+            self._fetch()
 
     def halt(self, connection: Connection, held: Held, state: str, reason: str) -> None:
         """Stop the whole stream of a partition, and say so in its row."""
         if held.claim is None:
             self.claim_first(connection, held, held.next_offset)
-        progress.halt(connection, held.id, state, reason)
+        progress.halt(connection, held.key, state, reason)
         self.stop_stream(held.contract, state, reason)
 
     def stop_stream(self, contract: Contract, state: str, reason: str) -> None:
@@ -126,8 +155,11 @@ class Ownership:
         held = self._held.get(partition)
         if held is None:
             return
+        self._topic_ids |= topic_ids(self._kafka, [partition[0]])
         low, high = watermarks(self._consumer, *partition)
-        complaint = _position_complaint(held.next_offset, low, high)
+        complaint = self._topic_complaint(connection, held.key) or _position_complaint(
+            held.read_offset, low, high
+        )
         if complaint:
             self.halt(connection, held, *complaint)
         else:
@@ -179,26 +211,48 @@ class Ownership:
             look_at = time.monotonic() + _HALTED_LOOK_AGAIN_SECONDS
             self._standby[partition] = _Standby(0, 0.0, look_at)
             return
-        identity = PartitionId(self._kafka.cluster_id, topic, number)
+        identity = PartitionKey(self._kafka.cluster_id, topic, number)
+        made_anew = self._topic_complaint(connection, identity)
+        if made_anew:
+            progress.halt(connection, identity, *made_anew)
+            self.stop_stream(contract, *made_anew)
+            return
         low, high = watermarks(self._consumer, topic, number)
         known = progress.next_offsets(connection, self._kafka.cluster_id, topic)
-        held = Held(contract, identity, None, low, high)
+        held = Held(contract, identity, None, low, low, high)
         if number in known or high > low:
             held.claim = progress.claim(
-                connection, contract.stream, identity, self._owner, low, high
+                connection,
+                contract.stream,
+                identity,
+                self._owner,
+                low,
+                high,
+                self._topic_ids.get(topic),
             )
-            held.next_offset = held.claim.next_offset
+            held.next_offset = held.read_offset = held.claim.next_offset
         self._held[partition] = held
         self._standby.pop(partition, None)
         complaint = _position_complaint(held.next_offset, low, high)
         if complaint:
             self.halt(connection, held, *complaint)
 
+    def _topic_complaint(
+        self, connection: Connection, partition: PartitionKey
+    ) -> tuple[str, str] | None:
+        """Offsets alone do not show a new topic that already has more messages than the old."""
+        known = progress.known_topic_id(connection, partition)
+        present = self._topic_ids.get(partition.topic)
+        if known is None or present is None or known == present:
+            return None
+        reason = f"topic {partition.topic} was deleted and made anew"
+        return progress.HALTED_RECREATED, reason
+
     def _fetch(self) -> None:
-        """Fetch exactly what is held, from its next offset; drops what was fetched ahead."""
+        """Fetch exactly what is held, from where it was read; drops what was fetched ahead."""
         self._consumer.assign(
             [
-                TopicPartition(topic, number, held.next_offset)
+                TopicPartition(topic, number, held.read_offset)
                 for (topic, number), held in self._held.items()
             ]
         )

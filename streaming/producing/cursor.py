@@ -11,6 +11,7 @@ import psycopg
 
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import ServiceError
+from streaming.outages import DATABASE_OUTAGES
 from streaming.producing.delivery import Offsets
 from streaming.sources import Cursor
 
@@ -62,7 +63,7 @@ class DatabaseSession:
                 connection = self._connected()
                 with connection.transaction():
                     return work(connection)
-            except (psycopg.OperationalError, ServiceError):
+            except (*DATABASE_OUTAGES, ServiceError):
                 self.close()
                 if self._stop.wait(_RECONNECT_SECONDS):
                     raise Stopped from None

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -14,13 +15,16 @@ from streaming.codec import VERSION_HEADER
 from streaming.contract import Contract
 from streaming.producing.spill import SpillFile
 from streaming.sources import Event
+from streaming.sources.interface import Headers
 
 _logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.5
 
+# Reports are taken in between, so that they do not pile up behind a large poll.
+_POLL_EVERY = 1000
+
 Offsets = dict[int, int]
-OnReport = Callable[[KafkaError | None, Message], None]
 
 
 class Undelivered(Exception):  # noqa: N818 (an outcome, asked for by the stop event)
@@ -48,7 +52,9 @@ class EventProducer:
             "bootstrap.servers": kafka.bootstrap_servers,
             "enable.idempotence": True,
             "acks": "all",
-            "linger.ms": 2,
+            # A flush does not wait for it, so large batches cost no time. The embedded broker
+            # hands out one batch a partition at a time, and keeps 100,000 of them.
+            "linger.ms": 50,
             "compression.type": "lz4",
             "delivery.timeout.ms": int(attempt_seconds * 1000),
             "log_level": 3,
@@ -58,10 +64,9 @@ class EventProducer:
         self._grace_seconds = grace_seconds
         self._attempts = attempts
         self._where = kafka.bootstrap_servers
-        self._headers: list[tuple[str, str | bytes | None]] = [
-            (VERSION_HEADER, contract.version.encode())
-        ]
+        self._headers: Headers = [(VERSION_HEADER, contract.version.encode())]
         self._spill = SpillFile(spill_dir, contract.stream)
+        self.spilled = 0
         self._messages = self._bytes = 0
 
     @property
@@ -98,6 +103,7 @@ class EventProducer:
             if waiting and (gives_up or stop.wait(_RETRY_SECONDS)):
                 if keep:
                     self._spill.add(waiting)
+                    self.spilled += len(waiting)
                 raise (
                     self._gone()
                     if gives_up
@@ -116,50 +122,46 @@ class EventProducer:
         self, events: Sequence[Event], offsets: Offsets, stop: threading.Event
     ) -> list[Event]:
         """Produce once and wait for every report; returns the events that were not delivered."""
-        failed: dict[int, Event] = dict(enumerate(events))
-        fatal = False
-
-        def report_of(number: int) -> OnReport:
-            def on_report(error: KafkaError | None, message: Message) -> None:
-                nonlocal fatal
-                if error is not None:
-                    fatal = fatal or error.fatal()
-                    return
-                event = failed.pop(number)
-                partition, offset = int(message.partition() or 0), int(message.offset() or 0)
-                offsets[partition] = max(offset, offsets.get(partition, -1))
-                self._messages += 1
-                self._bytes += len(event.value) + len(event.key)
-
-            return on_report
-
-        try:
-            for number, event in enumerate(events):
-                self._enqueue(event, report_of(number))
-        except KafkaException as error:
-            if not error.args[0].fatal():
-                raise
-            fatal = True
+        reports = _Reports(offsets)
+        taken = self._enqueue(events, reports)
         self._wait_for_reports(stop)
-        if fatal:
+        if reports.fatal:
             # An idempotent producer that lost its place refuses everything from then on.
             self._producer = Producer(self._settings)
-        return list(failed.values())
+        self._count(events, taken - len(reports.failed))
+        return [*reports.failed, *events[taken:]]
 
-    def _enqueue(self, event: Event, on_report: OnReport) -> None:
-        while True:
-            try:
-                self._producer.produce(
-                    self._contract.topic,
-                    value=event.value,
-                    key=event.key.encode(),
-                    headers=self._headers,
-                    on_delivery=on_report,
-                )
-            except BufferError:
-                self._producer.poll(0.1)
-            else:
-                return
+    def _enqueue(self, events: Sequence[Event], reports: "_Reports") -> int:
+        """Hand events to the client until one is refused; returns how many it took."""
+        produce, topic, usual = self._producer.produce, self._contract.topic, self._headers
+        on_report = reports.add
+        for number, event in enumerate(events):
+            key, value, headers = event
+            while True:
+                try:
+                    if headers is None and value:
+                        produce(topic, value, key, headers=usual, on_delivery=on_report)
+                    else:
+                        report = partial(reports.add_unusual, event)
+                        own = usual if headers is None else headers
+                        produce(topic, value, key, headers=own, on_delivery=report)
+                except BufferError:
+                    self._producer.poll(0.1)
+                except KafkaException as error:
+                    if not error.args[0].fatal():
+                        raise
+                    reports.fatal = True
+                    return number
+                else:
+                    break
+            if number % _POLL_EVERY == 0:
+                self._producer.poll(0)
+        return len(events)
+
+    def _count(self, events: Sequence[Event], delivered: int) -> None:
+        if delivered == len(events):
+            self._messages += delivered
+            self._bytes += sum(len(event.value or b"") + len(event.key) for event in events)
 
     def _wait_for_reports(self, stop: threading.Event) -> None:
         """Every message gets its report: delivered, timed out, or dropped because we must end."""
@@ -170,3 +172,42 @@ class EventProducer:
             stopped_at = stopped_at or time.monotonic()
             if time.monotonic() - stopped_at > self._grace_seconds:
                 self._producer.purge()
+
+
+class _Reports:
+    """What Kafka says about the messages of one attempt; each message gets one report."""
+
+    def __init__(self, offsets: Offsets):
+        self._offsets = offsets
+        self.failed: list[Event] = []
+        self.fatal = False
+
+    def add(self, error: KafkaError | None, message: Message) -> None:
+        # Called for every event: what is done here is done ten thousand times a second.
+        if error is not None:
+            self._fail(error, Event(_text(message.key()), _bytes(message.value())))
+            return
+        partition, offset = message.partition(), message.offset()
+        assert partition is not None
+        assert offset is not None
+        if offset > self._offsets.get(partition, -1):
+            self._offsets[partition] = offset
+
+    def add_unusual(self, event: Event, error: KafkaError | None, message: Message) -> None:
+        """The report of an event that its message does not give back: headers are not in it."""
+        if error is None:
+            self.add(None, message)
+        else:
+            self._fail(error, event)
+
+    def _fail(self, error: KafkaError, event: Event) -> None:
+        self.fatal = self.fatal or error.fatal()
+        self.failed.append(event)
+
+
+def _text(key: str | bytes | None) -> str:
+    return key.decode() if isinstance(key, bytes) else key or ""
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

@@ -12,6 +12,7 @@ from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import ServiceError
 from insight.services import KafkaEndpoint
 from streaming.contract import Contract
+from streaming.metrics.producer import ProducerMeter
 from streaming.producing.cursor import (
     CursorKey,
     DatabaseSession,
@@ -22,8 +23,10 @@ from streaming.producing.cursor import (
     save_cursor,
 )
 from streaming.producing.delivery import EventProducer, Offsets, Undelivered
+from streaming.producing.grid import Grid
 from streaming.producing.pace import LoaderPace
 from streaming.producing.status import ProducerReport, write_status
+from streaming.producing.steps import OnStep, Step, ignore_step
 from streaming.producing.turn import PRODUCED_ELSEWHERE, ProducedElsewhere, Turn, take_turn
 from streaming.sources import Cursor, Poll, Source, SourcePaused, SourceStopped, TransientFailure
 
@@ -53,24 +56,6 @@ class Schedule:
         return self.unchanged_polls is not None or self.polls is not None
 
 
-class Grid:
-    """Moments `interval` seconds apart; those that passed during a long poll are skipped."""
-
-    def __init__(self, interval: float, now: Callable[[], float] = time.monotonic):
-        self._interval = interval
-        self._now = now
-        self._next = now() + interval
-
-    def seconds_to_next(self) -> float:
-        if self._interval <= 0:
-            return 0.0
-        late = self._now() - self._next
-        missed = int(late // self._interval) + 1 if late > 0 else 0
-        wait = self._next + missed * self._interval - self._now()
-        self._next += (missed + 1) * self._interval
-        return max(wait, 0.0)
-
-
 def produce(
     database: DatabaseEndpoint,
     kafka: KafkaEndpoint,
@@ -82,6 +67,8 @@ def produce(
     stop: threading.Event,
     on_delivered: Callable[[int], None] = lambda _events: None,
     turn: Turn | None = None,
+    meter: ProducerMeter | None = None,
+    on_step: OnStep = ignore_step,
 ) -> ProducerReport:
     """Move events from a source to the contract's topic until `stop` or the schedule's end.
 
@@ -91,8 +78,16 @@ def produce(
     produced_elsewhere. Raises ServiceError when Kafka is away in a bounded run.
     """
     session = _session_in_turn(database, contract.stream, stop)
-    report = ProducerReport(contract.stream, source.name)
-    loop = _Loop(session, kafka, contract, source, schedule, spill_dir, stop, on_delivered, report)
+    meter = meter or ProducerMeter(contract.stream)
+    meter.report = report = ProducerReport(contract.stream, source.name)
+
+    def delivered(events: int) -> None:
+        meter.delivered(events)
+        on_delivered(events)
+
+    loop = _Loop(
+        session, kafka, contract, source, schedule, spill_dir, stop, delivered, on_step, report
+    )
     try:
         _run_in_turn(loop, session, turn or Turn(), stop)
     except ServiceError as error:
@@ -158,6 +153,7 @@ class _Loop:
         spill_dir: Path,
         stop: threading.Event,
         on_delivered: Callable[[int], None],
+        on_step: OnStep,
         report: ProducerReport,
     ):
         self.report = report
@@ -166,6 +162,7 @@ class _Loop:
         self._schedule = schedule
         self._stop = stop
         self._on_delivered = on_delivered
+        self._on_step = on_step
         attempts = _BOUNDED_ATTEMPTS if schedule.is_bounded else None
         self._producer = EventProducer(kafka, contract, spill_dir, attempts=attempts)
         self._key = CursorKey(contract.stream, source.name, kafka.cluster_id, contract.topic)
@@ -221,6 +218,7 @@ class _Loop:
             self.report.unchanged_polls += 1
         # A quiet half hour has no events either, but the source has moved on.
         self._moved = bool(poll.events) or poll.cursor != self._cursor
+        self._on_step(Step.POLLED)
         if self._moved:
             self._deliver(poll)
         return poll
@@ -228,10 +226,15 @@ class _Loop:
     def _deliver(self, poll: Poll) -> None:
         if self._pace is not None:
             self._pace.wait(self._delivered, self._producer.message_bytes, self._stop)
-        self._delivered.update(self._producer.send(poll.events, self._stop))
+        try:
+            self._delivered.update(self._producer.send(poll.events, self._stop))
+        finally:
+            self.report.spilled = self._producer.spilled
+        self._on_step(Step.DELIVERED)
         saved = SavedCursor(poll.cursor, self._delivered)
         self._session.do(lambda connection: self._save(connection, saved))
         self._cursor = poll.cursor
+        self._on_step(Step.SAVED)
         self.report.delivered += len(poll.events)
         self._on_delivered(len(poll.events))
 
@@ -266,6 +269,7 @@ class _Loop:
 
     def _wait(self, grid: Grid) -> None:
         seconds = grid.seconds_to_next()
+        self.report.missed_ticks = grid.missed
         if seconds > 0:
             self._tell_status()
             self._stop.wait(seconds)

@@ -39,6 +39,10 @@ def _parse(body: object, position: Cursor | None, source: str) -> Parsed:
     return Parsed([event], {"last_updated_at": updated_at})
 
 
+def _newest(position: Cursor) -> datetime:
+    return datetime.fromtimestamp(position["last_updated_at"], UTC)
+
+
 def _event(source: str, price: object, change: object, updated_at: int) -> Event:
     key = f"{_COIN}/{_CURRENCY}"
     value = {
@@ -64,4 +68,5 @@ API = PolledApi(
     key_required=False,
     parameters=_parameters,
     parse=_parse,
+    newest=_newest,
 )

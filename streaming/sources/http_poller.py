@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 
 import msgspec
 import requests
 import urllib3
 from pydantic import SecretStr
 
+from streaming.sources.bad_answers import BadAnswers
 from streaming.sources.interface import (
     Cursor,
     Event,
@@ -24,7 +24,10 @@ from streaming.sources.interface import (
     SourcePaused,
     SourceStopped,
     TransientFailure,
+    lies_ahead,
 )
+from streaming.sources.request_budget import RequestBudget
+from streaming.sources.retries import RetryPolicy, retry_after_seconds
 
 _logger = logging.getLogger(__name__)
 
@@ -39,7 +42,6 @@ _STATES = {
     403: "stopped_forbidden",
     404: "stopped_not_found",
 }
-_LONGEST_RETRY_AFTER = 86_400
 
 
 class BadBody(Exception):  # noqa: N818 (named by what is wrong)
@@ -71,7 +73,8 @@ class PolledApi:
     """What is particular to one API.
 
     `parse(body, position, source)` raises BadBody, SourceStopped or TransientFailure when the
-    body is an error although the status is 200.
+    body is an error although the status is 200. `newest(position)` is the time of the newest event
+    before a position.
     """
 
     name: str
@@ -80,6 +83,7 @@ class PolledApi:
     key_required: bool
     parameters: Callable[[Cursor | None], dict[str, str]]
     parse: Callable[[object, Cursor | None, str], Parsed]
+    newest: Callable[[Cursor], datetime]
     pages: Pages | None = None
 
 
@@ -89,24 +93,12 @@ class _Answer:
     etag: str | None
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
-    """`connect`, `read` and `total` seconds for a try; delays double from `base` up to `cap`."""
-
-    attempts: int = 5
-    base: float = 0.5
-    cap: float = 60.0
-    connect: float = 3.0
-    read: float = 10.0
-    total: float = 20.0
-    body_bytes: int = 8 * 1024 * 1024
-
-
 class HttpPoller:
     """A Source that polls one API.
 
     `wait(seconds)` sleeps and says whether to stop; pass the `wait` of a stop event. The key is
-    sent as a header and is in no URL, log or error.
+    sent as a header and is in no URL, log, error or kept answer. Every request, also that of a
+    retry or a further page, is taken from the `budget`.
     """
 
     def __init__(
@@ -119,12 +111,19 @@ class HttpPoller:
         key: SecretStr | None = None,
         policy: RetryPolicy | None = None,
         use_proxies: bool = True,
+        bad_answers: BadAnswers | None = None,
+        budget: RequestBudget | None = None,
     ):
         self._api = api
         self._url = base_url.rstrip("/") + api.path
         self._source = source
         self._wait = wait
         self._policy = policy or RetryPolicy()
+        self._key = key
+        self._bad_answers = bad_answers
+        self._budget = budget
+        # What has come of the newest answer with status 200.
+        self._newest = bytearray()
         self._session = requests.Session()
         self._session.trust_env = use_proxies
         self._session.headers["User-Agent"] = _USER_AGENT
@@ -141,6 +140,7 @@ class HttpPoller:
         Raises TransientFailure when none succeeded, SourcePaused when the API asks for a longer
         pause than we wait here, SourceStopped when a retry cannot help.
         """
+        cursor = self._usable(cursor)
         for attempt in range(self._policy.attempts):
             try:
                 return self._poll_once(cursor)
@@ -160,28 +160,59 @@ class HttpPoller:
             return asked + random.uniform(0, min(1.0, longest))
         return random.uniform(0, longest)
 
-    def _poll_once(self, cursor: Cursor | None) -> Poll:
-        position = cursor["position"] if cursor else None
-        parameters = self._api.parameters(position)
+    def _usable(self, cursor: Cursor | None) -> Cursor | None:
+        """The cursor; None for one from the future, after which nothing would ever be new."""
+        if cursor is None:
+            return None
         try:
-            answer = self._answer(parameters, cursor)
-            if answer is None:
-                assert cursor is not None
-                return Poll([], cursor)
-            body = self._whole(answer.body, parameters, cursor)
-            parsed = self._api.parse(body, position, self._source)
+            if not lies_ahead(self._api.newest(cursor["position"])):
+                return cursor
+        except (KeyError, TypeError, ValueError, OverflowError):
+            pass
+        _logger.warning("the cursor of %s cannot be right, so it starts anew", self._source)
+        return None
+
+    def _poll_once(self, cursor: Cursor | None) -> Poll:
+        self._newest = bytearray()
+        try:
+            return self._poll_answer(cursor)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise TransientFailure("the answer is not JSON") from error
+            raise TransientFailure(self._told("the answer is not JSON")) from error
         except BadBody as error:
-            raise TransientFailure(f"the answer is not what was promised: {error}") from error
+            reason = self._told(f"the answer is not what was promised: {error}")
+            raise TransientFailure(reason) from error
+        except TransientFailure as failure:
+            raise TransientFailure(self._told(str(failure)), failure.retry_after) from failure
+        except SourceStopped as stopped:
+            raise SourceStopped(stopped.state, self._told(str(stopped))) from stopped
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             # The text of these errors can quote the whole address, so only their kind is told.
-            raise TransientFailure(f"no answer ({type(error).__name__})") from error
+            reason = self._told(f"no answer ({type(error).__name__})")
+            raise TransientFailure(reason) from error
+
+    def _told(self, reason: str) -> str:
+        """The reason, with the file in which the answer is kept as far as it came."""
+        if self._bad_answers is None or not self._newest:
+            return reason
+        file = self._bad_answers.keep(bytes(self._newest), self._key)
+        return reason if file is None else f"{reason}; see {file}"
+
+    def _poll_answer(self, cursor: Cursor | None) -> Poll:
+        position = cursor["position"] if cursor else None
+        parameters = self._api.parameters(position)
+        answer = self._answer(parameters, cursor)
+        if answer is None:
+            assert cursor is not None
+            return Poll([], cursor)
+        body = self._whole(answer.body, parameters, cursor)
+        parsed = self._api.parse(body, position, self._source)
         return Poll(parsed.events, {"etag": answer.etag, "position": parsed.position}, parsed.note)
 
     def _answer(self, parameters: dict[str, str], cursor: Cursor | None) -> "_Answer | None":
         """One request; None when nothing has changed since the cursor."""
         headers = {"If-None-Match": cursor["etag"]} if cursor and cursor["etag"] else {}
+        if self._budget is not None:
+            self._budget.take()
         with self._session.get(
             self._url,
             params=parameters,
@@ -226,7 +257,7 @@ class HttpPoller:
     def _body(self, response: requests.Response) -> bytes:
         """The whole body. A timeout of requests starts anew with each byte; this one does not."""
         deadline = time.monotonic() + self._policy.total
-        body = bytearray()
+        body = self._newest = bytearray()
         while chunk := response.raw.read1(65_536, decode_content=True):
             body += chunk
             if len(body) > self._policy.body_bytes:
@@ -234,27 +265,6 @@ class HttpPoller:
             if time.monotonic() > deadline:
                 raise TransientFailure(f"the answer took longer than {self._policy.total} s")
         return bytes(body)
-
-
-def retry_after_seconds(header: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for, written as a number or as a date.
-
-    None when it is absent or not understood; a moment in the past gives a number below 0, and
-    nothing gives more than a day.
-    """
-    if header is None:
-        return None
-    try:
-        return float(max(-1, min(int(header.strip()), _LONGEST_RETRY_AFTER)))
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min((moment - now).total_seconds(), _LONGEST_RETRY_AFTER)
 
 
 def _now() -> datetime:

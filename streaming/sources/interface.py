@@ -3,9 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Cursor = dict[str, Any]
+Headers = list[tuple[str, str | bytes | None]]
 
 _CLOCK_TOLERANCE = timedelta(minutes=10)
 
@@ -18,12 +19,16 @@ def lies_ahead(moment: datetime) -> bool:
     return moment > datetime.now(UTC) + _CLOCK_TOLERANCE
 
 
-@dataclass(frozen=True)
-class Event:
-    """A message to be produced: `value` is JSON that keeps the stream's contract."""
+class Event(NamedTuple):
+    """A message to be produced: `value` is JSON that keeps the stream's contract.
+
+    `headers` stand in for those that name the contract's version. Only a source that misbehaves on
+    purpose gives some, or no value.
+    """
 
     key: str
-    value: bytes
+    value: bytes | None
+    headers: Headers | None = None
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,10 @@ def _position(seen: dict[str, str], position: Cursor | None) -> Cursor:
     return {"newest": newest.isoformat(), "seen": recent}
 
 
+def _newest(position: Cursor) -> datetime:
+    return datetime.fromisoformat(position["newest"])
+
+
 def _articles(body: object) -> list[object]:
     if not isinstance(body, dict):
         raise BadBody("it is not an object")
@@ -183,5 +187,6 @@ API = PolledApi(
     key_required=True,
     parameters=_parameters,
     parse=_parse,
+    newest=_newest,
     pages=Pages(_following_page, _join),
 )

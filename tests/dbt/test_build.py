@@ -53,8 +53,9 @@ def test_killed_builds_leave_nothing_that_the_next_build_does_not_repair(
 ) -> None:
     before = content(warehouse)
     folder = copy_project()
+    build = ("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
     for seconds in (1.5, 3):
-        process = start_dbt(folder, warehouse, "build", "--full-refresh")
+        process = start_dbt(folder, warehouse, *build, "--full-refresh")
         assert process.stdout is not None
         for line in process.stdout:
             if "Concurrency" in line:
@@ -62,7 +63,7 @@ def test_killed_builds_leave_nothing_that_the_next_build_does_not_repair(
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    completed = start_dbt(folder, warehouse, "build")
+    completed = start_dbt(folder, warehouse, *build)
     output, _ = completed.communicate(timeout=120)
     assert completed.returncode == 0, output
     assert content(warehouse) == before
@@ -77,6 +78,13 @@ def test_every_mart_refuses_a_row_without_its_key(warehouse: DatabaseEndpoint) -
         ("fct_customer_segments", "customer_id"),
         ("fct_bitcoin_prices", "hour_started_at"),
         ("fct_news_daily", "date_day"),
+        ("dim_pos_products", "product_id"),
+        ("dim_pos_stores", "store_id"),
+        ("fct_pos_transactions", "transaction_id"),
+        ("fct_pos_refunds", "refund_id"),
+        ("fct_product_metrics_minute", "window_start"),
+        ("fct_account_transactions", "transaction_id"),
+        ("fct_stream_lateness", "stream"),
     ):
         with connect(warehouse) as connection:
             _refuses(connection, f"insert into marts.{mart} select * from marts.{mart} limit 1")

@@ -14,8 +14,11 @@ Node = dict[str, Any]
 _IMPORT = re.compile(r"^ +select \* from \{\{ (ref|source)\([^)]*\) \}\}$")
 _REFERENCE = re.compile(r"\b(ref|source)\(")
 # What a streaming model reads its raw table through, instead of an import of its own.
-_READER = re.compile(r"\b(begin_stream_read|first_landed_rows)\('(\w+)', (source\([^)]*\))\)")
-_READ_WITH_NEIGHBOURS = re.compile(r"\bwith_neighbours\(\s*'\w+',\s*(source\([^)]*\))")
+_STREAMING_MODEL = re.compile(r"\bstreaming_model\(\s*'(\w+)',\s*'(\w+)'")
+_READ = re.compile(
+    r"\b(?:first_landed_rows|with_neighbours)\(\s*'(\w+)',\s*source\('streaming', '(\w+)'\)"
+)
+_MODEL_READ = re.compile(r"\b(?:begin_model_read|changed_rows)\('(\w+)'")
 _RELATION = re.compile(r"\b(from|join)\s+(raw|streaming|staging|intermediate|marts|seeds)\.", re.I)
 
 
@@ -56,8 +59,10 @@ def _names(nodes: list[Node]) -> list[str]:
     return [node["name"] for node in nodes]
 
 
-def test_there_are_at_least_120_data_tests(nodes: list[Node]) -> None:
-    assert len([node for node in nodes if node["resource_type"] == "test"]) >= 120
+def test_there_are_at_least_four_data_tests_a_model(nodes: list[Node], models: list[Node]) -> None:
+    tests = [node for node in nodes if node["resource_type"] == "test"]
+    of_models = [test for test in tests if (test.get("attached_node") or "").startswith("model.")]
+    assert len(of_models) >= 4 * len(models)
 
 
 def test_every_model_says_what_one_row_is(models: list[Node]) -> None:
@@ -115,8 +120,10 @@ def test_every_key_is_tested(nodes: list[Node], models: list[Node]) -> None:
 
 
 def test_staging_reads_only_sources_and_everything_else_only_models(models: list[Node]) -> None:
+    # What was read of the streams is a table that the models write themselves.
+    own = "source.dbt_pipeline.stream_reads.stream_reads"
     for model in models:
-        parents = {parent.split(".")[0] for parent in model["depends_on"]["nodes"]}
+        parents = {name.split(".")[0] for name in model["depends_on"]["nodes"] if name != own}
         expected = {"source"} if model["schema"] == "staging" else {"model", "seed"}
         assert parents <= expected, model["name"]
 
@@ -133,8 +140,7 @@ def test_no_layer_reads_a_later_one(manifest: dict[str, Any], models: list[Node]
 def test_references_stand_only_in_unaliased_imports(nodes: list[Node]) -> None:
     for node in nodes:
         if node["resource_type"] in ("model", "test", "analysis") and not node.get("test_metadata"):
-            code = _READ_WITH_NEIGHBOURS.sub("", _READER.sub("", node["raw_code"]))
-            for line in code.splitlines():
+            for line in _READ.sub("", node["raw_code"]).splitlines():
                 if _REFERENCE.search(line):
                     assert _IMPORT.match(line), (node["name"], line)
 
@@ -149,17 +155,26 @@ def test_references_in_macros_stand_only_in_unaliased_imports(manifest: dict[str
 
 def test_every_streaming_model_reads_one_raw_table_under_its_own_name(models: list[Node]) -> None:
     streaming = [model for model in models if "streaming" in model["tags"]]
-    assert {"stg_bitcoin", "stg_news"} <= set(_names(streaming))
+    assert {"stg_bitcoin", "stg_news", "stg_transactions"} <= set(_names(streaming))
     for model in streaming:
-        reads = _READER.findall(model["raw_code"])
-        assert [read[0] for read in reads] == ["begin_stream_read", "first_landed_rows"]
-        assert {read[1] for read in reads} == {model["name"]}
-        sources = {read[2] for read in reads} | set(
-            _READ_WITH_NEIGHBOURS.findall(model["raw_code"])
-        )
-        assert len(sources) == 1, model["name"]
-        assert model["config"]["unique_key"] == "id", model["name"]
+        [(reader, table)] = _STREAMING_MODEL.findall(model["raw_code"])
+        reads = _READ.findall(model["raw_code"])
+        assert reader == reads[0][0] == model["name"]
+        assert {read[1] for read in reads} == {table}, model["name"]
         assert model["config"]["on_schema_change"] == "fail", model["name"]
+
+
+def test_every_incremental_mart_reads_under_its_own_name(marts: list[Node]) -> None:
+    incremental = [mart for mart in marts if mart["config"]["materialized"] == "incremental"]
+    assert "fct_product_metrics_minute" in _names(incremental)
+    for mart in incremental:
+        hooks = "".join(hook["sql"] for hook in mart["config"]["pre-hook"])
+        readers = _MODEL_READ.findall(hooks + mart["raw_code"])
+        assert set(readers) == {mart["name"]}
+        read = set(re.findall(r"'(stg_\w+)'", hooks))
+        parents = {name.split(".")[-1] for name in mart["depends_on"]["nodes"]}
+        assert read == {name for name in parents if name.startswith("stg_")}, mart["name"]
+        assert mart["config"]["on_schema_change"] == "fail", mart["name"]
 
 
 def test_every_streaming_model_is_reconciled_with_its_raw_table(
@@ -172,7 +187,7 @@ def test_every_streaming_model_is_reconciled_with_its_raw_table(
                 for node in nodes
                 if node.get("attached_node") == model["unique_id"] and node.get("test_metadata")
             }
-            for name in ("has_every_read_id", "holds_only_raw_rows"):
+            for name in ("has_every_read_id", "holds_only_raw_rows", "has_exact_watermarks"):
                 read = set(tests[name]) - {model["unique_id"]}
                 assert read <= set(model["depends_on"]["nodes"]), (model["name"], name)
 
@@ -232,4 +247,11 @@ def test_the_published_names_exist(nodes: list[Node]) -> None:
         "fct_customer_segments",
         "customer_segments",
         "customer_snapshot",
+        "dim_pos_products",
+        "dim_pos_stores",
+        "fct_pos_transactions",
+        "fct_pos_refunds",
+        "fct_product_metrics_minute",
+        "fct_account_transactions",
+        "fct_stream_lateness",
     } <= set(_names(nodes))

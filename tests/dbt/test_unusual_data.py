@@ -22,7 +22,11 @@ def test_it_builds_from_few_rows_and_warns_of_what_is_missing(
     raw_copy: DatabaseEndpoint, edge_project: Path, run_dbt: RunDbtIn
 ) -> None:
     with connect(raw_copy) as connection:
-        connection.execute("truncate streaming.bitcoin_prices_raw, streaming.news_events_raw")
+        connection.execute(
+            """truncate streaming.bitcoin_prices_raw, streaming.news_events_raw,
+                   streaming.transactions_raw, streaming.refunds_raw,
+                   streaming.account_transactions_raw"""
+        )
         connection.execute("delete from raw.online_sales where _row > 30")
         connection.execute("update raw.online_sales set customer_id = 'stranger' where _row = 2")
         connection.execute(

@@ -7,6 +7,7 @@ import yaml
 from typer.main import get_command
 
 from insight.cli.app import app
+from insight.cli.up import role_commands
 from insight.settings import Settings
 
 
@@ -36,6 +37,17 @@ def test_each_stream_has_its_producer_in_compose(
     contracts = (project_root / "streaming" / "contracts").glob("*.odcs.yaml")
     for contract in contracts:
         assert f"produce-{contract.name.removesuffix('.odcs.yaml')}" in compose["services"]
+
+
+def test_the_roles_of_up_are_the_containers_of_compose(
+    compose: dict[str, dict[str, dict[str, object]]],
+) -> None:
+    services = {
+        name: service["command"]
+        for name, service in compose["services"].items()
+        if "build" in service and name != "run"
+    }
+    assert services == role_commands()
 
 
 def test_the_variables_of_compose_are_settings(

@@ -17,11 +17,13 @@ from confluent_kafka import Producer
 
 from insight.database import DatabaseEndpoint, connect
 from insight.services import KafkaEndpoint, Services
-from streaming.codec import Codec, Headers
+from streaming.codec import Headers
 from streaming.contract import Contract, load_contracts
-from streaming.loading.batch import BadLimit, BadMeter, Batch, judge
+from streaming.loading.bad_limit import BadLimit
+from streaming.loading.batch import Batch
+from streaming.loading.judge import Judge
 from streaming.poison import Poison
-from streaming.tables import create_tables
+from streaming.registry import open_registry
 from streaming.topics import ensure_topics
 from streaming.verify import verify
 
@@ -46,7 +48,7 @@ def news(contracts: list[Contract]) -> Contract:
 @pytest.fixture
 def tables(database: DatabaseEndpoint, contracts: list[Contract]) -> DatabaseEndpoint:
     """The database, with the tables of the contracts."""
-    create_tables(database, contracts)
+    open_registry(database, contracts)
     return database
 
 
@@ -88,8 +90,7 @@ def batch_of() -> Callable[..., Batch]:
     ) -> Batch:
         numbers = range(lo, lo + len(values)) if offsets is None else offsets
         arrived = [Arrived(*each) for each in zip(numbers, values, strict=True)]
-        meter = BadMeter(limit or BadLimit(count=10**9))
-        return judge(Codec(contract), arrived, lo, meter)
+        return Judge(contract, limit or BadLimit(count=10**9)).batch(arrived, lo)
 
     return judged
 
@@ -146,7 +147,7 @@ def message() -> Callable[..., bytes]:
     """A valid message of a contract, with a number that makes its id its own."""
 
     def make(contract: Contract, number: int, **changes: object) -> bytes:
-        event = {**contract.example_event(), "id": f"{number:032x}", **changes}
+        event = {**contract.example_event(), contract.key: f"{number:032x}", **changes}
         return json.dumps(event).encode()
 
     return make

@@ -68,9 +68,12 @@ def test_message_of_this_or_an_older_contract_is_read(version: str) -> None:
     Codec(PRICES).check_version([("contract_version", version.encode()), ("other", b"\xff")])
 
 
-def test_last_value_of_a_repeated_key_counts() -> None:
-    value = valid_message(PRICES)[:-1] + b', "coin": "ether"}'
-    assert Codec(PRICES).copy_line(value)[0].split("\t")[2] == "ether"
+@pytest.mark.parametrize("name", ["coin", "c\\u006fin"])
+def test_field_that_stands_twice_is_rejected(name: str) -> None:
+    value = valid_message(PRICES)[:-1] + f', "{name}": "ether"}}'.encode()
+    with pytest.raises(Rejection, match="field coin stands twice") as caught:
+        Codec(PRICES).copy_line(value)
+    assert (caught.value.code, caught.value.path) == ("duplicate_field", "coin")
 
 
 def test_a_version_header_without_a_value_is_rejected() -> None:

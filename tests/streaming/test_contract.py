@@ -1,6 +1,7 @@
 """Contract files: what they must say, and what is rendered from them."""
 
 import json
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import yaml
 from insight.errors import InputError
 from streaming.contract import CONTRACTS_DIR, load_contracts, read_contract
 from streaming.dbt_sources import render_dbt_sources, source_file
-from streaming.sources.catalogue import polled_api
+from streaming.sources.catalogue import origin_of
 
 FILES = sorted(CONTRACTS_DIR.glob("*.odcs.yaml"))
 PRICES = CONTRACTS_DIR / "bitcoin-prices.odcs.yaml"
@@ -41,7 +42,23 @@ def test_poll_interval_keeps_the_daily_number_of_requests() -> None:
 
 @pytest.mark.parametrize("contract", load_contracts(), ids=lambda each: each.stream)
 def test_named_source_exists(contract) -> None:
-    assert polled_api(contract).name == contract.source
+    assert origin_of(contract).name == contract.source
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (None, "names no source"),
+        ("no_such_thing", "has no module"),
+        ("interface", "neither an API nor a simulation"),
+        ("account_simulator", "has no stream 'transactions'. It has account-transactions"),
+    ],
+)
+def test_source_that_cannot_give_the_stream_is_refused(source: str | None, told: str) -> None:
+    contract = next(each for each in load_contracts() if each.stream == "transactions")
+    with pytest.raises(InputError, match=told) as refused:
+        origin_of(replace(contract, source=source))
+    assert str(contract.file) in str(refused.value)
 
 
 BROKEN = {

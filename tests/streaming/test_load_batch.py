@@ -11,12 +11,13 @@ from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import IntegrityError
 from streaming import progress
 from streaming.contract import Contract
-from streaming.loading.batch import BadLimit, BadMeter, Batch
+from streaming.loading.bad_limit import BadLimit, BadMeter
+from streaming.loading.batch import Batch
 from streaming.loading.load_batch import Step, load_batch
 from streaming.poison import valid_message
-from streaming.progress import Claim, FencedError, PartitionId
+from streaming.progress import Claim, FencedError, PartitionKey
 
-PARTITION = PartitionId("cluster", "topic", 0)
+PARTITION = PartitionKey("cluster", "topic", 0)
 
 
 def _claim(connection: Connection, contract: Contract, owner: str = "one") -> Claim:

@@ -11,14 +11,15 @@ from confluent_kafka.admin import AdminClient
 
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import IntegrityError
-from insight.services import KafkaEndpoint, Services
+from insight.services import KafkaEndpoint
 from streaming import progress
 from streaming.contract import Contract
-from streaming.loading.batch import BadLimit
+from streaming.loading.bad_limit import BadLimit
 from streaming.loading.load_batch import Step
-from streaming.loading.loader import LoaderOptions, LoadReport, load_streams
-from streaming.poison import poison_messages
-from streaming.progress import PartitionId
+from streaming.loading.loader import load_streams
+from streaming.loading.options import LoaderOptions
+from streaming.loading.report import LoadReport
+from streaming.progress import PartitionKey
 from streaming.run import StreamOptions, run_loader
 
 
@@ -78,23 +79,6 @@ def test_order_within_a_partition_is_kept(
     assert ids == sorted(ids)
 
 
-@pytest.mark.parametrize("stream", ["bitcoin-prices", "news-events"])
-def test_only_the_poison_goes_to_quarantine(
-    database, kafka, contracts, broker, message, ask, books_balance, stream
-) -> None:
-    contract = next(each for each in contracts if each.stream == stream)
-    poisons = poison_messages(contract)
-    values = []
-    for number, poison in enumerate(poisons):
-        values += [message(contract, number), poison]
-    broker.put(contract, values)
-    _load(database, kafka, [contract])
-    assert ask(f"select count(distinct id) from streaming.{contract.table}") == [(len(poisons),)]
-    found = ask('select error_code, error_path, value from streaming.quarantine order by "offset"')
-    assert found == [(each.code, each.path, each.value) for each in poisons]
-    books_balance()
-
-
 def test_two_loaders_share_the_work_without_doubling_it(
     database, kafka, contracts, prices, broker, message, ask, books_balance, in_background
 ) -> None:
@@ -109,67 +93,6 @@ def test_two_loaders_share_the_work_without_doubling_it(
     assert ask(f"select count(*), count(distinct id) from streaming.{prices.table}") == [
         (6000, 6000)
     ]
-    books_balance()
-
-
-def test_offsets_of_the_consumer_group_do_not_matter(
-    database, kafka, prices, broker, message, ask, books_balance, in_background, tmp_path
-) -> None:
-    group = f"group-{prices.topic}"
-    options = StreamOptions(tmp_path, loader=LoaderOptions(group=group))
-    loaded = f"select count(*), count(distinct id) from streaming.{prices.table}"
-
-    def load(stop: threading.Event) -> LoadReport:
-        return run_loader(
-            database, kafka, [prices], until_caught_up=False, stop=stop, options=options
-        )
-
-    broker.put(prices, [message(prices, number) for number in range(100)])
-    _commit_in_group(kafka, group, prices.topic, 60)
-    with in_background(load):
-        _eventually(lambda: ask("select to_regclass('streaming.stream_status')") != [(None,)])
-        _eventually(lambda: ask(loaded) == [(100, 100)])
-        broker.put(prices, [message(prices, number) for number in range(100, 150)])
-        _eventually(lambda: ask(loaded) == [(150, 150)])
-    books_balance()
-
-
-def _commit_in_group(kafka: KafkaEndpoint, group: str, topic: str, offset: int) -> None:
-    """Commit an offset in the loader's group; only a member may do so."""
-    joined = threading.Event()
-    settings = {
-        "bootstrap.servers": kafka.bootstrap_servers,
-        "group.id": group,
-        "session.timeout.ms": 6_000,
-    }
-    member = Consumer(settings)
-    member.subscribe([topic], on_assign=lambda *_: joined.set())
-    while not joined.is_set():
-        member.poll(0.1)
-    member.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
-    member.close()
-
-
-@pytest.mark.parametrize("step", list(Step))
-def test_loader_killed_at_any_step_goes_on_where_it_was(
-    database,
-    configured_kafka,
-    prices,
-    configured_broker,
-    message,
-    ask,
-    books_balance,
-    killed_run,
-    step,
-) -> None:
-    values = [b"bad" if n % 40 == 7 else message(prices, n) for n in range(400)]
-    configured_broker.put(prices, values)
-    assert killed_run(configured_kafka, [prices], "load", step.value) < 0
-    books_balance()
-    assert 0 < ask("select next_offset from streaming.stream_progress")[0][0] < 400
-    _load(database, configured_kafka, [prices])
-    assert ask(f"select count(*), count(distinct id) from streaming.{prices.table}") == [(390, 390)]
-    assert ask("select count(*) from streaming.quarantine") == [(10,)]
     books_balance()
 
 
@@ -200,10 +123,8 @@ def test_retention_gap_halts_the_stream_until_it_is_accepted(
         report.raise_if_halted()
     assert report.streams["bitcoin-prices"].state == progress.HALTED_GAP
     assert report.streams["news-events"].rows == 1
-    assert ask("select stream, state from streaming.stream_status order by 1") == [
-        ("bitcoin-prices", "halted_gap"),
-        ("news-events", "caught_up"),
-    ]
+    states = dict(ask("select stream, state from streaming.stream_status"))
+    assert (states["bitcoin-prices"], states["news-events"]) == ("halted_gap", "caught_up")
     books_balance()
     _accept_gap(database, kafka, prices)
     assert not _load(database, kafka, contracts).streams["bitcoin-prices"].is_halted
@@ -219,7 +140,7 @@ def _accept_gap(database: DatabaseEndpoint, kafka: KafkaEndpoint, contract: Cont
     low, _ = consumer.get_watermark_offsets(TopicPartition(contract.topic, 0), timeout=10)
     consumer.close()
     with connect(database) as connection:
-        partition = PartitionId(kafka.cluster_id, contract.topic, 0)
+        partition = PartitionKey(kafka.cluster_id, contract.topic, 0)
         assert progress.accept_gap(connection, partition, low) > 0
 
 
@@ -234,74 +155,6 @@ def test_topic_that_was_made_anew_halts_the_stream(
     assert report.streams["bitcoin-prices"].state == progress.HALTED_RECREATED
 
 
-def test_stream_gone_bad_halts_and_the_others_go_on(
-    database,
-    configured_kafka,
-    contracts,
-    prices,
-    news,
-    configured_broker,
-    message,
-    ask,
-    books_balance,
-) -> None:
-    configured_broker.put(prices, [b"bad"] * 400)
-    configured_broker.put(news, [message(news, number) for number in range(20)])
-    limit = BadLimit(count=30)
-    report = _load(database, configured_kafka, contracts, bad_limit=limit)
-    assert report.streams["bitcoin-prices"].state == progress.HALTED_LIMIT
-    assert report.streams["news-events"].rows == 20
-    assert ask("select count(*) from streaming.quarantine") == [(30,)]
-    books_balance()
-    assert _load(database, configured_kafka, contracts, bad_limit=limit).quarantined == 0
-    with connect(database) as connection:
-        assert progress.resume_stream(connection, "bitcoin-prices") == 1
-    _load(database, configured_kafka, contracts)
-    assert ask("select count(*) from streaming.quarantine") == [(400,)]
-    books_balance()
-
-
-def test_database_outage_is_waited_for_and_quarantines_nothing(
-    database,
-    services: Services,
-    configured_kafka,
-    prices,
-    configured_broker,
-    message,
-    ask,
-    books_balance,
-    in_background,
-) -> None:
-    configured_broker.put(prices, [message(prices, number) for number in range(3000)])
-
-    def shut_out() -> None:
-        with connect(services.database, autocommit=True) as admin:
-            admin.execute(f"alter database {database.dbname} with allow_connections false")
-            admin.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
-                (database.dbname,),
-            )
-
-    reached = threading.Event()
-
-    def once(step: Step) -> None:
-        if step == Step.ADVANCED and not reached.is_set():
-            reached.set()
-            shut_out()
-
-    def load(_stop: threading.Event) -> None:
-        _load(database, configured_kafka, [prices], batch_messages=500, on_step=once)
-
-    with in_background(load):
-        assert reached.wait(20)
-        time.sleep(1)
-        with connect(services.database, autocommit=True) as admin:
-            admin.execute(f"alter database {database.dbname} with allow_connections true")
-    assert ask(f"select count(distinct id) from streaming.{prices.table}") == [(3000,)]
-    assert ask("select count(*) from streaming.quarantine") == [(0,)]
-    books_balance()
-
-
 def test_loader_taken_over_goes_on_once_the_other_stands_still(
     database, configured_kafka, prices, configured_broker, message, ask, books_balance
 ) -> None:
@@ -312,7 +165,7 @@ def test_loader_taken_over_goes_on_once_the_other_stands_still(
     def steal(step: Step) -> None:
         if step == Step.COMMITTED and not stolen:
             with connect(database) as connection:
-                partition = PartitionId(configured_kafka.cluster_id, prices.topic, 0)
+                partition = PartitionKey(configured_kafka.cluster_id, prices.topic, 0)
                 stolen.append(progress.claim(connection, prices.stream, partition, "x", 0, 0).epoch)
 
     _load(database, configured_kafka, [prices], batch_messages=100, on_step=steal)

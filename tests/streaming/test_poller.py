@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from streaming.codec import Codec
 from streaming.contract import load_contracts
-from streaming.producing.loop import Grid
+from streaming.producing.grid import Grid
 from streaming.simulators.market import START, articles_between
 from streaming.simulators.market_api import (
     NEWS_PATH,
@@ -28,10 +28,9 @@ from streaming.sources.http_poller import (
     BadBody,
     HttpPoller,
     PolledApi,
-    RetryPolicy,
-    retry_after_seconds,
 )
 from streaming.sources.newsapi import API as NEWSAPI
+from streaming.sources.retries import RetryPolicy, retry_after_seconds
 
 KEY = "a-very-secret-key"
 QUICK = RetryPolicy(attempts=4, base=0.5, cap=60, connect=1, read=0.5, total=1.0)
@@ -281,6 +280,7 @@ def test_grid_skips_ticks_that_a_long_poll_missed() -> None:
     assert grid.seconds_to_next() == 5
     clock[0] = 50
     assert grid.seconds_to_next() == 10
+    assert grid.missed == 3
 
 
 def _first_news(waits: Waits, days: int, faults: list[Fault]) -> Poll:

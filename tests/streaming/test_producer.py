@@ -25,7 +25,7 @@ from streaming.producing.delivery import EventProducer, Undelivered
 from streaming.producing.loop import Schedule, produce
 from streaming.producing.pace import LoaderPace
 from streaming.producing.spill import SpillFile
-from streaming.progress import PartitionId
+from streaming.progress import PartitionKey
 from streaming.sources import (
     Cursor,
     Event,
@@ -156,7 +156,7 @@ def _key(cluster: str) -> CursorKey:
 
 
 def _load_to(connection, cluster: str, partition: int, next_offset: int) -> None:
-    identity = PartitionId(cluster, "topic", partition)
+    identity = PartitionKey(cluster, "topic", partition)
     progress.claim(connection, "bitcoin-prices", identity, "owner", 0, 0)
     connection.execute(
         "update streaming.stream_progress set next_offset = %s where cluster_id = %s"
@@ -214,6 +214,9 @@ def test_messages_that_died_with_a_cluster_are_produced_again(
     # The cluster dies with 30 messages that were not loaded; another one takes its place.
     reborn = KafkaEndpoint(kafka.bootstrap_servers, "another", kafka.embedded)
     elsewhere = prices.on_topic(f"{prices.topic}-reborn")
+    # The same broker serves both, so the topic has to differ, which the registry would refuse.
+    with connect(tables) as connection:
+        connection.execute("delete from streaming.streams")
     source = _Prices(60)
     _produce(tables, reborn, elsewhere, source, tmp_path)
     assert source.cursors[0] == {"next": 20}
@@ -241,7 +244,7 @@ def test_producer_waits_for_a_loader_that_is_behind(
     waiting.start()
     assert not released.wait(0.3)
     with connect(tables) as connection:
-        identity = PartitionId("cluster", prices.topic, 0)
+        identity = PartitionKey("cluster", prices.topic, 0)
         progress.claim(connection, prices.stream, identity, "owner", 0, 0)
         connection.execute("update streaming.stream_progress set next_offset = 200")
     assert released.wait(5)

@@ -108,7 +108,8 @@ def test_speed_has_one_meaning_for_all_streams(tmp_path: Path) -> None:
     for speed in (600.0, 60.0):
         options = StreamOptions(tmp_path, simulation_speed=speed)
         found = {each.stream: poll_interval(each, options, live=False) for each in load_contracts()}
-        assert found == {"bitcoin-prices": 300 / speed, "news-events": 1800 / speed}
+        assert found["bitcoin-prices"] == 300 / speed
+        assert found["news-events"] == 1800 / speed
 
 
 def test_server_of_a_long_role_forgets_old_requests() -> None:

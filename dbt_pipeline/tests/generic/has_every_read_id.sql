@@ -1,5 +1,5 @@
 {#- Rows that the loader wrote since the last build are not missing: they are not read yet. -#}
-{% test has_every_read_id(model, raw_table) %}
+{% test has_every_read_id(model, raw_table, key='id') %}
 
     with
 
@@ -23,21 +23,19 @@
 
     read_rows as (
 
-        select raw_rows.id
+        select raw_rows.{{ key }}
         from raw_rows
         inner join stream_reads as reads
             on
                 reads.model = '{{ model.identifier }}'
-                and raw_rows._cluster_id = reads.cluster_id
-                and raw_rows._topic = reads.topic
-                and raw_rows._partition = reads.partition
+                and raw_rows._partition_id = reads.partition_id
                 and (reads.offsets @> raw_rows._offset or reads.pending @> raw_rows._offset)
 
     )
 
-    select read_rows.id
+    select read_rows.{{ key }}
     from read_rows
-    left join published on read_rows.id = published.id
-    where published.id is null
+    left join published on read_rows.{{ key }} = published.{{ key }}
+    where published.{{ key }} is null
 
 {% endtest %}

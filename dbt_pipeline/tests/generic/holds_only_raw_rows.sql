@@ -1,4 +1,4 @@
-{% test holds_only_raw_rows(model, raw_table) %}
+{% test holds_only_raw_rows(model, raw_table, key='id') %}
 
     with
 
@@ -14,15 +14,13 @@
 
     )
 
-    select published.id
+    select published.{{ key }}
     from published
     left join raw_rows
         on
-            published.id = raw_rows.id
-            and published._cluster_id = raw_rows._cluster_id
-            and published._topic = raw_rows._topic
-            and published._partition = raw_rows._partition
+            published.{{ key }} = raw_rows.{{ key }}
+            and published._partition_id = raw_rows._partition_id
             and published._offset = raw_rows._offset
-    where raw_rows.id is null
+    where raw_rows.{{ key }} is null
 
 {% endtest %}

@@ -24,6 +24,24 @@ news as (
 
 ),
 
+pos_sales as (
+
+    select * from {{ ref('stg_transactions') }}
+
+),
+
+pos_refunds as (
+
+    select * from {{ ref('stg_refunds') }}
+
+),
+
+account_movements as (
+
+    select * from {{ ref('stg_account_transactions') }}
+
+),
+
 bounds as (
 
     select min(transaction_date) as first_day, max(transaction_date) as last_day from sales
@@ -34,11 +52,39 @@ bounds as (
 
     union all
 
-    select min(event_date) as first_day, max(event_date) as last_day from prices
+    -- Of streams the times: their index has the smallest and the largest at hand.
+    select
+        cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
+        cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
+    from prices
 
     union all
 
-    select min(event_date) as first_day, max(event_date) as last_day from news
+    select
+        cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
+        cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
+    from news
+
+    union all
+
+    select
+        cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
+        cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
+    from pos_sales
+
+    union all
+
+    select
+        cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
+        cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
+    from pos_refunds
+
+    union all
+
+    select
+        cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
+        cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
+    from account_movements
 
 ),
 

@@ -1,10 +1,10 @@
 {{
-    config(
+    streaming_model(
+        'stg_bitcoin',
+        'bitcoin_prices_raw',
         indexes=[
-            {'columns': ['id'], 'unique': true},
             {'columns': ['source', 'coin', 'currency', 'event_timestamp', 'id'], 'unique': true}
-        ],
-        pre_hook="{{ begin_stream_read('stg_bitcoin', source('streaming', 'bitcoin_prices_raw')) }}"
+        ]
     )
 }}
 
@@ -60,14 +60,7 @@ final as (
 
         -- times
         event_timestamp,
-        ingestion_timestamp,
-
-        -- loader
-        _cluster_id,
-        _topic,
-        _partition,
-        _offset,
-        _load_id
+        {{ stream_columns() }}
     from prices
     -- A price that only lends its value to the one after it stays as it is published.
     where is_rebuilt

@@ -1,9 +1,4 @@
-{{
-    config(
-        indexes=[{'columns': ['id'], 'unique': true}, {'columns': ['event_timestamp']}],
-        pre_hook="{{ begin_stream_read('stg_news', source('streaming', 'news_events_raw')) }}"
-    )
-}}
+{{ streaming_model('stg_news', 'news_events_raw') }}
 
 with
 
@@ -52,14 +47,7 @@ final as (
         -- times
         published_at,
         event_timestamp,
-        ingestion_timestamp,
-
-        -- loader
-        _cluster_id,
-        _topic,
-        _partition,
-        _offset,
-        _load_id
+        {{ stream_columns() }}
     from counted
 
 )

@@ -1,0 +1,1 @@
+"""Other projects' sinks, from their published packages, in environments of their own."""

@@ -1,0 +1,52 @@
+{{
+    streaming_model(
+        'stg_refunds',
+        'refunds_raw',
+        key='refund_id',
+        event_time='timestamp',
+        indexes=[{'columns': ['original_transaction_id']}]
+    )
+}}
+
+with
+
+first_landed as (
+
+    {{
+        first_landed_rows(
+            'stg_refunds',
+            source('streaming', 'refunds_raw'),
+            key='refund_id',
+            event_time='timestamp'
+        )
+    }}
+
+),
+
+final as (
+
+    select
+        -- ids
+        refund_id,
+        original_transaction_id,
+        product_id,
+        store_id,
+        customer_id,
+
+        -- text
+        reason,
+
+        -- numbers
+        cast(refund_amount as numeric(12, 2)) as refund_amount,
+
+        -- calendar (UTC)
+        {{ calendar_parts('timestamp') }},
+
+        -- times
+        timestamp as event_timestamp,
+        {{ stream_columns() }}
+    from first_landed
+
+)
+
+select * from final
