@@ -13,8 +13,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from insight.services import KafkaEndpoint
-from streaming.codec import VERSION_HEADER
 from streaming.contract import CONTRACTS_DIR, Contract, read_contract
+from streaming.messages.codec import VERSION_HEADER
 
 CONTRACT_FILE: Path = CONTRACTS_DIR / "transactions.odcs.yaml"
 _SEED = 4

@@ -16,7 +16,7 @@ from insight.database import Connection, connect
 from insight.errors import InputError
 from insight.services import open_services
 from streaming.contract import load_contracts
-from streaming.quarantine import (
+from streaming.operating.quarantine import (
     Quarantined,
     Resolution,
     Selection,
@@ -24,10 +24,10 @@ from streaming.quarantine import (
     quarantined_message,
     selected_ids,
 )
-from streaming.quarantine import ignore as ignore_messages
+from streaming.operating.quarantine import ignore as ignore_messages
+from streaming.operating.replay import ReplayReport
+from streaming.operating.replay import replay as replay_messages
 from streaming.registry import open_registry
-from streaming.replay import ReplayReport
-from streaming.replay import replay as replay_messages
 
 app = typer.Typer(
     help="Look at messages in quarantine, replay them or put them aside.", no_args_is_help=True

@@ -12,8 +12,8 @@ from insight.cli.report import fetch, print_rows
 from insight.cli.state import out, settings_of
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.services import open_services
-from streaming import halts
 from streaming.contract import Contract, document_text, load_contracts, read_contract
+from streaming.operating import halts
 from streaming.registry import Registration, known_stream, open_registry, register
 from streaming.registry import registered_streams as read_registry
 

@@ -23,8 +23,8 @@ from insight.services.state import StateDirectory
 from insight.settings import EMBEDDED, Settings
 from insight.stages import dbt as dbt_process
 from insight.supervision import stop_requested_by_signal
-from streaming.verify import has_streamed
-from streaming.verify import verify as find_violations
+from streaming.operating.verify import has_streamed
+from streaming.operating.verify import verify as find_violations
 
 
 def add_commands(app: typer.Typer) -> None:

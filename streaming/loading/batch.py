@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from streaming.codec import Headers, Rejection
+from streaming.messages.codec import Headers, Rejection
 
 
 class Message(Protocol):

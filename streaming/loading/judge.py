@@ -7,11 +7,11 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
 
-from streaming.chunk_codec import ChunkCodec
-from streaming.codec import VERSION_HEADER, Codec, Headers, Rejection
 from streaming.contract import Contract
 from streaming.loading.bad_limit import BadLimit, BadMeter
 from streaming.loading.batch import Batch, Message, Rejected
+from streaming.messages.chunk_codec import ChunkCodec
+from streaming.messages.codec import VERSION_HEADER, Codec, Headers, Rejection
 
 # So many messages are decoded at once. Where one of them is bad, halves of them are, down to so
 # few that each is looked at: the cost of a bad message grows with the logarithm of the chunk.

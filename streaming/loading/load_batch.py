@@ -11,9 +11,9 @@ import psycopg
 from insight.database import Connection
 from insight.errors import IntegrityError
 from streaming import progress
-from streaming.codec import Rejection
 from streaming.contract import Contract
 from streaming.loading.batch import Batch, Rejected
+from streaming.messages.codec import Rejection
 from streaming.progress import Advance, Claim
 from streaming.tables import coordinates_constraint, copy_statement
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import Message as KafkaMessage
 
-from streaming.codec import FUTURE_VERSION
 from streaming.contract import Contract
 from streaming.loading.assignment import Partition
 from streaming.loading.batch import Batch, Message
@@ -18,6 +17,7 @@ from streaming.loading.judge import Judge
 from streaming.loading.load_batch import Step
 from streaming.loading.options import LoaderOptions
 from streaming.loading.ownership import Held, Ownership
+from streaming.messages.codec import FUTURE_VERSION
 from streaming.metrics import Phase
 
 _logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from insight.errors import ServiceError
 from insight.services import KafkaEndpoint
-from streaming.codec import VERSION_HEADER
 from streaming.contract import Contract
+from streaming.messages.codec import VERSION_HEADER
 from streaming.producing.spill import SpillFile
 from streaming.sources import Event
 from streaming.sources.interface import Headers

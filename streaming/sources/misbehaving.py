@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streaming.contract import Contract
-from streaming.poison import poison_messages
+from streaming.messages.poison import poison_messages
 from streaming.sources.interface import Cursor, Event, Poll, Source
 
 _RANGE = 2**32

@@ -14,7 +14,7 @@ from benchmarks.streams.plan import CONTENDERS, Options, contenders
 from benchmarks.streams.processes import Sample, Samples, Usage, usage
 from benchmarks.streams.targets import Target
 from benchmarks.streams.workers.sale import decode
-from streaming.codec import Codec
+from streaming.messages.codec import Codec
 
 
 def test_every_sale_keeps_the_contract_and_has_its_own_id():

@@ -17,15 +17,15 @@ from confluent_kafka import Producer
 
 from insight.database import DatabaseEndpoint, connect
 from insight.services import KafkaEndpoint, Services
-from streaming.codec import Headers
 from streaming.contract import Contract, load_contracts
 from streaming.loading.bad_limit import BadLimit
 from streaming.loading.batch import Batch
 from streaming.loading.judge import Judge
-from streaming.poison import Poison
+from streaming.messages.codec import Headers
+from streaming.messages.poison import Poison
+from streaming.operating.verify import verify
 from streaming.registry import open_registry
 from streaming.topics import ensure_topics
-from streaming.verify import verify
 
 
 @pytest.fixture

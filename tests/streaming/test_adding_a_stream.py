@@ -16,13 +16,13 @@ import yaml
 from dbt.cli.main import dbtRunner
 
 from insight.database import DatabaseEndpoint, connect
-from streaming.codec import Codec, Rejection
 from streaming.contract import Contract, load_contracts
 from streaming.dbt_sources import source_file
 from streaming.loading.loader import load_streams
-from streaming.poison import Poison, poison_messages
-from streaming.quarantine import Resolution, Selection, selected_ids
-from streaming.replay import replay
+from streaming.messages.codec import Codec, Rejection
+from streaming.messages.poison import Poison, poison_messages
+from streaming.operating.quarantine import Resolution, Selection, selected_ids
+from streaming.operating.replay import replay
 from streaming.topics import ensure_topics
 
 _BLOCK = re.compile(r"`(?P<file>\S+)`:\n\n```\w+\n(?P<text>.*?)```", re.DOTALL)

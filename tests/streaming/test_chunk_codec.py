@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.chunk_codec import ChunkCodec
-from streaming.codec import Codec, Rejection
 from streaming.contract import Contract, load_contracts
-from streaming.poison import poison_messages, valid_message
+from streaming.messages.chunk_codec import ChunkCodec
+from streaming.messages.codec import Codec, Rejection
+from streaming.messages.poison import poison_messages, valid_message
 
 _CONTRACTS = load_contracts()
 _CODECS = {each.stream: (Codec(each), ChunkCodec(each)) for each in _CONTRACTS}

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from streaming.codec import Codec, Rejection
 from streaming.contract import Contract, load_contracts
-from streaming.poison import Poison, poison_messages, valid_message
+from streaming.messages.codec import Codec, Rejection
+from streaming.messages.poison import Poison, poison_messages, valid_message
 
 CONTRACTS = load_contracts()
 PRICES = next(each for each in CONTRACTS if each.stream == "bitcoin-prices")

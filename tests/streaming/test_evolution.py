@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from insight.errors import InputError
 from streaming import evolution
-from streaming.codec import Codec, Rejection
 from streaming.contract import Contract
 from streaming.evolution import Weight, changes, check_evolution
+from streaming.messages.codec import Codec, Rejection
 from streaming.model import Column
 
 Edit = Callable[[Contract], Contract]

@@ -13,19 +13,20 @@ from confluent_kafka.cimpl import NewTopic
 
 from insight.database import DatabaseEndpoint, connect
 from insight.services import KafkaEndpoint
-from streaming import halts, progress, registry
-from streaming.codec import VERSION_HEADER
+from streaming import progress, registry
 from streaming.contract import Contract, read_contract_text
 from streaming.loading.load_batch import load_batch
 from streaming.loading.loader import load_streams
 from streaming.loading.options import LoaderOptions
 from streaming.loading.report import LoadReport
-from streaming.poison import Poison
+from streaming.messages.codec import VERSION_HEADER
+from streaming.messages.poison import Poison
+from streaming.operating import halts
+from streaming.operating.quarantine import Resolution, Selection, selected_ids
+from streaming.operating.replay import replay
+from streaming.operating.verify import verify
 from streaming.progress import PartitionKey
-from streaming.quarantine import Resolution, Selection, selected_ids
-from streaming.replay import replay
 from streaming.run import StreamOptions, run_loader
-from streaming.verify import verify
 
 
 def _load(database: DatabaseEndpoint, kafka: KafkaEndpoint, contract: Contract) -> LoadReport:

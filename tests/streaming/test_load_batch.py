@@ -14,7 +14,7 @@ from streaming.contract import Contract
 from streaming.loading.bad_limit import BadLimit, BadMeter
 from streaming.loading.batch import Batch
 from streaming.loading.load_batch import Step, load_batch
-from streaming.poison import valid_message
+from streaming.messages.poison import valid_message
 from streaming.progress import Claim, FencedError, PartitionKey
 
 PARTITION = PartitionKey("cluster", "topic", 0)
@@ -239,7 +239,8 @@ def test_any_bytes_become_one_row_or_one_quarantine_entry(
             )
             assert rows + quarantined == offset == len(values)
             kept = connection.execute(
-                'select value from streaming.quarantine where "offset" >= %s', (before[2],)
+                'select value from streaming.quarantine where "offset" >= %s',
+                (before[2],),
             ).fetchall()
             assert all(value in values for (value,) in kept)
 

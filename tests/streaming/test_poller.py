@@ -10,8 +10,8 @@ from email.utils import format_datetime
 import pytest
 from pydantic import SecretStr
 
-from streaming.codec import Codec
 from streaming.contract import load_contracts
+from streaming.messages.codec import Codec
 from streaming.producing.grid import Grid
 from streaming.simulators.market import START, articles_between
 from streaming.simulators.market_api import (

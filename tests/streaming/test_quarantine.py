@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import InputError, IntegrityError
 from streaming import progress
-from streaming.codec import VERSION_HEADER
 from streaming.contract import Contract
 from streaming.loading.load_batch import load_batch
-from streaming.poison import poison_messages
-from streaming.progress import PartitionKey
-from streaming.quarantine import (
+from streaming.messages.codec import VERSION_HEADER
+from streaming.messages.poison import poison_messages
+from streaming.operating.quarantine import (
     Quarantined,
     Resolution,
     Selection,
@@ -30,7 +29,8 @@ from streaming.quarantine import (
     quarantined_message,
     selected_ids,
 )
-from streaming.replay import ReplayReport, replay
+from streaming.operating.replay import ReplayReport, replay
+from streaming.progress import PartitionKey
 
 BY = Resolution("ann", "mended by hand")
 ALL = Selection()
@@ -223,8 +223,8 @@ import json, sys
 from pydantic import SecretStr
 from insight.database import DatabaseEndpoint, connect
 from streaming.contract import load_contracts
-from streaming.quarantine import Resolution, Selection, selected_ids
-from streaming.replay import replay
+from streaming.operating.quarantine import Resolution, Selection, selected_ids
+from streaming.operating.replay import replay
 e = json.load(sys.stdin)
 database = DatabaseEndpoint(
     e["PGHOST"], int(e["PGPORT"]), e["PGUSER"], SecretStr(e["PGPASSWORD"]), e["PGDATABASE"])

@@ -9,8 +9,9 @@ import pytest
 
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import InputError
-from streaming import halts, progress, registry
+from streaming import progress, registry
 from streaming.contract import Contract, load_contracts, read_contract_text
+from streaming.operating import halts
 from streaming.progress import PartitionKey
 
 WHERE = Path("given.odcs.yaml")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.codec import Codec, Rejection
 from streaming.contract import Contract, load_contracts
+from streaming.messages.codec import Codec, Rejection
 from streaming.polling import StreamOptions, poll_interval, source_of
 from streaming.simulators.arrivals import END, START
 from streaming.sources import Cursor, Event, Poll

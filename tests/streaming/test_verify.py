@@ -10,12 +10,12 @@ from psycopg import sql
 from insight.database import Connection, DatabaseEndpoint, connect
 from streaming import progress
 from streaming.contract import Contract
-from streaming.halts import Loss, accept_losses
 from streaming.loading.load_batch import load_batch
+from streaming.operating.halts import Loss, accept_losses
+from streaming.operating.quarantine import Resolution, Selection, ignore, selected_ids
+from streaming.operating.replay import replay
+from streaming.operating.verify import Violation, has_streamed, verify
 from streaming.progress import PartitionKey
-from streaming.quarantine import Resolution, Selection, ignore, selected_ids
-from streaming.replay import replay
-from streaming.verify import Violation, has_streamed, verify
 
 OPERATOR = Resolution("operator", "tried again")
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from streaming.codec import VERSION_HEADER, Headers
 from streaming.contract import Column, Contract
+from streaming.messages.codec import VERSION_HEADER, Headers
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import cast
 import msgspec
 
 from streaming.contract import Contract
-from streaming.copy_text import NULL, escaped, is_plain
-from streaming.message_types import TimeRange, checked_struct, text_struct, time_ranges
+from streaming.messages.copy_text import NULL, escaped, is_plain
+from streaming.messages.message_types import TimeRange, checked_struct, text_struct, time_ranges
 
 VERSION_HEADER = "contract_version"
 

@@ -12,9 +12,9 @@ import psycopg
 
 from insight.database import Connection
 from insight.errors import InputError, IntegrityError
-from streaming.codec import Codec, Headers, Rejection
 from streaming.contract import Contract
-from streaming.quarantine import REPLAYED, Quarantined, Resolution, locked_messages
+from streaming.messages.codec import Codec, Headers, Rejection
+from streaming.operating.quarantine import REPLAYED, Quarantined, Resolution, locked_messages
 from streaming.tables import copy_statement
 
 # So many messages are locked and landed in one transaction.

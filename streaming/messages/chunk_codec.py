@@ -14,8 +14,14 @@ import msgspec
 import numpy as np
 
 from streaming.contract import Column, Contract
-from streaming.copy_text import NULL, escaped, is_plain
-from streaming.message_types import ABSENT, TEXT_TYPES, checked_type, column_struct, time_ranges
+from streaming.messages.copy_text import NULL, escaped, is_plain
+from streaming.messages.message_types import (
+    ABSENT,
+    TEXT_TYPES,
+    checked_type,
+    column_struct,
+    time_ranges,
+)
 
 # A string in JSON holds no raw line feed and an object no number without a name: so no message,
 # however broken, can swallow the mark between itself and the next one.

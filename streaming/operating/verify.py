@@ -11,7 +11,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from insight.database import Connection
-from streaming.invariants import CHECKS
+from streaming.operating.invariants import CHECKS
 
 _BOOKS = ("streams", "stream_progress", "load_ledger", "quarantine")
 

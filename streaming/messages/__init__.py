@@ -1,0 +1,1 @@
+"""Bytes of a message in, checked rows or named rejections out."""
