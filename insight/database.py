@@ -78,16 +78,6 @@ class DatabaseEndpoint:
         return f"{self.host}:{self.port}/{self.dbname}"
 
 
-# Without these a server whose machine vanished would be waited for until the kernel gives up, for
-# a quarter of an hour or for ever. In seconds, the last one in milliseconds.
-_DEAD_PEER = {
-    "keepalives_idle": 20,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
-
-
 @contextmanager
 def connect(endpoint: DatabaseEndpoint, *, autocommit: bool = False) -> Iterator[Connection]:
     """A connection in UTC that is closed at the end: committed on success, rolled back on error.
@@ -103,7 +93,12 @@ def connect(endpoint: DatabaseEndpoint, *, autocommit: bool = False) -> Iterator
             dbname=endpoint.dbname,
             autocommit=autocommit,
             connect_timeout=10,
-            **_DEAD_PEER,
+            # Without these a server whose machine vanished would be waited for until the kernel
+            # gives up, for a quarter of an hour or for ever.
+            keepalives_idle=20,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=30_000,
             application_name="insight",
             options="-c timezone=UTC",
             **dict(endpoint.encryption),  # type: ignore[arg-type]

@@ -151,11 +151,13 @@ def test_only_what_stands_on_a_moved_stream_is_rebuilt_and_a_failing_test_is_sho
 
         source = "{{ source('streaming', 'b_raw') }}"
         # A changed project is read again; a model that fails is named, and tried until it works.
-        (project / "models" / "from_b.sql").write_text(f"select 1 / 0 as id from {source}")
+        table = "{{ config(materialized='table') }}"
+        broken = project / "models" / "from_b.sql"
+        broken.write_text(f"{table} select 1 / 0 as id from {source}")
         land(database, "b", 2)
         reason = "select reason from streaming.refresh_status where state = 'failed'"
         assert eventually(lambda: "dbt failed in from_b" in str(ask(reason)))
-        (project / "models" / "from_b.sql").write_text(f"select 7 as id from {source} limit 1")
+        broken.write_text(f"{table} select 7 as id from {source} limit 1")
         assert eventually(lambda: ask(state) == "fresh")
         assert ask("select id from small_models.from_b") == 7
 
