@@ -11,35 +11,20 @@ from subprocess import Popen
 
 import pytest
 import requests
+from typed_dbt_commands import TYPED
 
 from insight.database import DatabaseEndpoint, connect
 
 Dbt = Callable[[str], tuple[bool, str]]
 StartDbt = Callable[..., "Popen[str]"]
 
-_TYPED = {
-    "dbt debug": "All checks passed!",
-    "dbt deps": "",
-    "dbt seed": "Completed successfully",
-    "dbt run": "Completed successfully",
-    "dbt snapshot": "Completed successfully",
-    "dbt run --select tag:streaming": "stg_news",
-    "dbt show --select stg_bitcoin --limit 5": "coingecko_simulator",
-    "dbt run-operation get_row_count --args '{table_name: stg_bitcoin}'": "stg_bitcoin: 576 rows",
-    "dbt test --select test_type:singular": "WARN=0 ERROR=0",
-    "dbt test --select test_type:unit": "WARN=0 ERROR=0",
-    "dbt test --select test_name:valid_transaction_amount": "PASS=2 WARN=0 ERROR=0",
-    "dbt source freshness": "PASS freshness of raw.customers",
-    "dbt docs generate": "Catalog written",
-    "dbt docs generate --static": "Catalog written",
-}
 _QUERY = (
     """dbt run-operation query --args '{sql: "select segment_name, count(*) as customers"""
     """ from {{ ref(''fct_customer_segments'') }} group by segment_name"}'"""
 )
 
 
-@pytest.mark.parametrize(("typed", "printed"), _TYPED.items())
+@pytest.mark.parametrize(("typed", "printed"), TYPED.items())
 def test_it_works_as_typed(dbt: Dbt, typed: str, printed: str) -> None:
     success, output = dbt(typed)
     assert success, output

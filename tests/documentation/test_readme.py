@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typed_dbt_commands import TYPED
 
 from insight.services import stop
 
@@ -70,7 +71,7 @@ def test_every_command_of_the_readme_works(clone: Path) -> None:
 def shell_line(command: str) -> str:
     """The command as a line of a script that stops at the first failure and says which it was."""
     command = _STANDS_FOR.get(command, command)
-    if _NOT_RUN_HERE.match(command):
+    if _NOT_RUN_HERE.match(command) or command in TYPED:  # tests/dbt runs these, and reads them
         return f": {command!r}"
     seconds = next((s for prefix, s in _LONG_LIVED.items() if command.startswith(prefix)), None)
     if seconds:
