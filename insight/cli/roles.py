@@ -1,9 +1,7 @@
 """The long-lived roles: one command and one process each, all of them in `insight up`."""
 
-import signal
 import threading
 from dataclasses import replace
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -17,6 +15,7 @@ from insight.services import open_services
 from insight.settings import Settings
 from insight.stages import Context
 from insight.stages.schedule import refresh_when_loaded
+from insight.supervision import stop_requested_by_signal
 from streaming.contract import load_contracts
 from streaming.loading.options import LoaderOptions
 from streaming.metrics import LoaderMeter, ProducerMeter, SchedulerMeter
@@ -52,7 +51,7 @@ def produce(
 ) -> None:
     """Produce one stream into its Kafka topic, until stopped: a polled API or a simulator."""
     simulation = SimulationOptions(rate, speed, seed, duplicates, bad)
-    stop = stop_on_signal()
+    stop = stop_requested_by_signal().stop
     try:
         _produce(settings_of(context), stream, stop, simulation, metrics_port, live=live)
     except (ConfigurationError, ServiceError) as error:
@@ -118,7 +117,7 @@ def load_streams(
             services.kafka,
             load_contracts(),
             until_caught_up=until_caught_up,
-            stop=stop_on_signal(),
+            stop=stop_requested_by_signal().stop,
             options=options,
             on_progress=tell,
         )
@@ -143,20 +142,8 @@ def schedule(
     ):
         refresh_when_loaded(
             Context(settings, services, tell),
-            stop_on_signal(),
+            stop_requested_by_signal().stop,
             every,
             test_every=test_every,
             meter=meter,
         )
-
-
-def stop_on_signal() -> threading.Event:
-    """An event that SIGTERM or Ctrl-C sets, so that a role can drain before it ends."""
-    stop = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    return stop

@@ -13,7 +13,7 @@ from insight.errors import IntegrityError
 from streaming import progress
 from streaming.contract import Contract
 from streaming.loading.batch import Batch, Rejected
-from streaming.messages.codec import Rejection
+from streaming.messages.codec import Rejection, storable
 from streaming.progress import Advance, Claim
 from streaming.tables import coordinates_constraint, copy_statement
 
@@ -194,8 +194,8 @@ def _quarantine_values(rejected: Rejected) -> Iterator[object]:
     yield _headers_json(rejected)
     yield _kafka_time(rejected)
     yield verdict.code
-    yield None if verdict.path is None else _storable(verdict.path)
-    yield _storable(verdict.text)
+    yield None if verdict.path is None else storable(verdict.path)
+    yield storable(verdict.text)
 
 
 def _headers_json(rejected: Rejected) -> str:
@@ -204,7 +204,7 @@ def _headers_json(rejected: Rejected) -> str:
     except UnicodeDecodeError:
         headers = []
     texts = [(name, (value or b"").decode("utf-8", "backslashreplace")) for name, value in headers]
-    return json.dumps([(_storable(name), _storable(text)) for name, text in texts])
+    return json.dumps([(storable(name), storable(text)) for name, text in texts])
 
 
 def _kafka_time(rejected: Rejected) -> datetime | None:
@@ -212,11 +212,6 @@ def _kafka_time(rejected: Rejected) -> datetime | None:
         return datetime.fromtimestamp(rejected.message.timestamp()[1] / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def _storable(text: str) -> str:
-    # An error can quote the very character that Postgres text cannot hold.
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:2000]
 
 
 def _insert_ledger(

@@ -43,6 +43,14 @@ class Rejection(Exception):  # noqa: N818 (a verdict on a message, not a failure
         self.path = path
 
 
+def storable(text: str) -> str:
+    """What a verdict says, as a text column of Postgres can hold it.
+
+    An error can quote the very character that such a column cannot hold.
+    """
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:2000]
+
+
 class Codec:
     """Decodes and checks the messages of one contract."""
 

@@ -13,7 +13,7 @@ import psycopg
 from insight.database import Connection
 from insight.errors import InputError, IntegrityError
 from streaming.contract import Contract
-from streaming.messages.codec import Codec, Headers, Rejection
+from streaming.messages.codec import Codec, Headers, Rejection, storable
 from streaming.operating.quarantine import REPLAYED, Quarantined, Resolution, locked_messages
 from streaming.tables import copy_statement
 
@@ -161,7 +161,7 @@ class _Replay:
                        error_code = %s, error_path = %s, error_text = %s, contract_version = %s
                    where quarantine_id = %s""",
                 [
-                    (each.code, _storable(each.path), _storable(each.text),
+                    (each.code, each.path and storable(each.path), storable(each.text),
                      self._contract.version, number)
                     for number, each in refused.items()
                 ],
@@ -197,13 +197,6 @@ def _next_load_id(connection: Connection, partition_ids: set[int]) -> int:
 
 def _headers(message: Quarantined) -> Headers:
     return [(name, text.encode()) for name, text in message.headers]
-
-
-def _storable(text: str | None) -> str | None:
-    # An error can quote the very character that Postgres text cannot hold.
-    if text is None:
-        return None
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:2000]
 
 
 def _one_line(error: Exception) -> str:
