@@ -5,6 +5,7 @@ costs half of what one call a message does. It tells nothing about a bad message
 asks `Codec`, which says what is wrong with each.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -110,7 +111,7 @@ class _UnfitError(Exception):
     """The chunk needs a look at each message."""
 
 
-class _Texts:
+class _Texts(ABC):
     """One column: its values as they were decoded in, their COPY texts out.
 
     `absent` of the values given last were no field of their message; the texts of the others
@@ -120,8 +121,9 @@ class _Texts:
     absent = 0
     colons = 0
 
+    @abstractmethod
     def texts(self, values: Sequence[Any]) -> Sequence[str]:
-        raise NotImplementedError
+        """The COPY text of each value. Raises _UnfitError when one of them is not good."""
 
     def _with_nulls(self, values: Sequence[Any]) -> Sequence[Any]:
         """The values with None for those that are absent, which are counted."""

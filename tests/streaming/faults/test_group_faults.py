@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
@@ -74,34 +75,35 @@ def _commit_as_member(kafka: KafkaEndpoint, group: str, topic: str, offset: int)
     consumer.close()
 
 
-@pytest.mark.parametrize("offset", [0, 10**9], ids=["first", "far_ahead"])
-def test_group_offsets_that_were_moved_do_not_matter(
-    real_kafka, real_broker, prices, message, member, eventually, loaded, all_arrived, offset
-) -> None:
-    group = f"group-{prices.topic}"
-    real_broker.put(prices, [message(prices, number) for number in range(100)])
-    with member(real_kafka):
-        eventually(lambda: loaded(prices) == 100)
-    admin = AdminClient({"bootstrap.servers": real_kafka.bootstrap_servers})
-    moved = [TopicPartition(prices.topic, each, offset) for each in range(4)]
+def _move(admin: AdminClient, group: str, topic: str, offset: int) -> None:
+    moved = [TopicPartition(topic, each, offset) for each in range(4)]
     request = ConsumerGroupTopicPartitions(group, moved)
     for future in admin.alter_consumer_group_offsets([request]).values():
         future.result(10)
-    real_broker.put(prices, [message(prices, number) for number in range(100, 150)])
-    with member(real_kafka):
-        eventually(lambda: loaded(prices) >= 150)
-    all_arrived(real_kafka, prices, range(150))
 
 
-def test_group_that_was_deleted_is_made_anew(
-    real_kafka, real_broker, prices, message, member, eventually, loaded, all_arrived
+def _delete(admin: AdminClient, group: str, topic: str) -> None:
+    for future in admin.delete_consumer_groups([group]).values():
+        future.result(10)
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        partial(_move, offset=0),
+        partial(_move, offset=10**9),
+        _delete,
+    ],
+    ids=["first", "far_ahead", "deleted"],
+)
+def test_group_offsets_that_were_moved_or_deleted_do_not_matter(
+    real_kafka, real_broker, prices, message, member, eventually, loaded, all_arrived, tamper
 ) -> None:
     real_broker.put(prices, [message(prices, number) for number in range(100)])
     with member(real_kafka):
         eventually(lambda: loaded(prices) == 100)
     admin = AdminClient({"bootstrap.servers": real_kafka.bootstrap_servers})
-    for future in admin.delete_consumer_groups([f"group-{prices.topic}"]).values():
-        future.result(10)
+    tamper(admin, f"group-{prices.topic}", prices.topic)
     real_broker.put(prices, [message(prices, number) for number in range(100, 150)])
     with member(real_kafka):
         eventually(lambda: loaded(prices) >= 150)
