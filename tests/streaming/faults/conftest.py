@@ -184,7 +184,11 @@ class LoaderProcess:
         self.log = log
         with open(log, "w") as stream:
             self._process = subprocess.Popen(
-                [sys.executable, str(_SCRIPT)], stdin=subprocess.PIPE, stderr=stream, text=True
+                [sys.executable, str(_SCRIPT)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                text=True,
             )
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request))
@@ -213,7 +217,9 @@ class LoaderProcess:
         return self._process.wait(seconds)
 
     def end(self) -> int:
-        """Ask it to stop in order; returns its exit code."""
+        """Ask it to stop in order, once it can hear that; returns its exit code."""
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(30)
 

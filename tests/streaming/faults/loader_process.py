@@ -1,7 +1,8 @@
 """A loader in a process of its own, which a test can kill or stop. Not a test itself.
 
 Reads its request from standard input as JSON. With `signal` it sends that to itself when it comes
-to `step` for the `nth` time. Ends in order on SIGTERM.
+to `step` for the `nth` time. Ends in order on SIGTERM, once it
+has printed that it listens.
 """
 
 import json
@@ -28,6 +29,8 @@ def main() -> None:
     topics = request["topics"]
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # From here on it ends in order; before, SIGTERM would kill it.
+    print("listening", flush=True)  # noqa: T201 (what the test waits for)
     load_streams(
         DatabaseEndpoint(host, port, user, SecretStr(password), dbname),
         KafkaEndpoint(*request["kafka"]),
