@@ -1,7 +1,6 @@
 """The role `schedule`: refreshes what moved, never hides a failure, and waits when it must."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from waiting import eventually
 
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import StageError
@@ -86,13 +86,6 @@ def ask(database: DatabaseEndpoint) -> Callable[[str], object]:
     return run
 
 
-def eventually(condition: Callable[[], object], seconds: float = 90) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return bool(condition())
-
-
 def context_of(database: DatabaseEndpoint, home: Path, project: Path) -> Context:
     settings = load_settings().model_copy(update={"home": home, "dbt_project_dir": project})
     services = cast(Services, SimpleNamespace(database=database))
@@ -132,22 +125,22 @@ def test_only_what_stands_on_a_moved_stream_is_rebuilt_and_a_failing_test_is_sho
     land(database, "a", 1)
     land(database, "b", 1)
     with scheduling(context_of(database, tmp_path, project)):
-        assert eventually(lambda: ask("select to_regclass('streaming.refresh_status')"))
+        eventually(lambda: ask("select to_regclass('streaming.refresh_status')"))
         state = "select state from streaming.refresh_status where tested_at is not null"
-        assert eventually(lambda: ask(state) == "fresh")
+        eventually(lambda: ask(state) == "fresh")
         built = ask("select made_at from small_models.from_b")
 
         land(database, "a", 2)
-        assert eventually(lambda: ask("select count(*) from small_models.from_a") == 2)
+        eventually(lambda: ask("select count(*) from small_models.from_a") == 2)
         assert ask("select made_at from small_models.from_b") == built
 
         land(database, "a", 2)
-        assert eventually(lambda: ask(state) == "tests_fail")
+        eventually(lambda: ask(state) == "tests_fail")
         assert "unique_from_a_id" in str(ask("select failing_tests from streaming.refresh_status"))
         with connect(database) as connection:
             connection.execute("delete from streaming.a_raw where id = 2")
         land(database, "a", 2)
-        assert eventually(lambda: ask(state) == "fresh")
+        eventually(lambda: ask(state) == "fresh")
 
         source = "{{ source('streaming', 'b_raw') }}"
         # A changed project is read again; a model that fails is named, and tried until it works.
@@ -156,9 +149,9 @@ def test_only_what_stands_on_a_moved_stream_is_rebuilt_and_a_failing_test_is_sho
         broken.write_text(f"{table} select 1 / 0 as id from {source}")
         land(database, "b", 2)
         reason = "select reason from streaming.refresh_status where state = 'failed'"
-        assert eventually(lambda: "dbt failed in from_b" in str(ask(reason)))
+        eventually(lambda: "dbt failed in from_b" in str(ask(reason)))
         broken.write_text(f"{table} select 7 as id from {source} limit 1")
-        assert eventually(lambda: ask(state) == "fresh")
+        eventually(lambda: ask(state) == "fresh")
         assert ask("select id from small_models.from_b") == 7
 
 

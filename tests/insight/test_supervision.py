@@ -7,26 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import eventually
 
 from insight.supervision import BackOff, MergedLog, Role, StopRequest, Supervisor
 
 _DEAF = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True)"
 )
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 def role(name: str, program: str) -> Role:
@@ -71,8 +63,8 @@ class Running:
             if prefix.match(line)
         ]
 
-    def wrote(self, name: str, text: str, times: int = 1) -> bool:
-        return eventually(lambda: sum(text in line for line in self.lines(name)) >= times)
+    def await_line(self, name: str, text: str, times: int = 1) -> None:
+        eventually(lambda: sum(text in line for line in self.lines(name)) >= times)
 
 
 def test_the_bound_doubles_up_to_a_minute_and_starts_anew_after_a_good_run() -> None:
@@ -97,18 +89,18 @@ def test_a_role_that_ends_is_started_again_and_it_is_said_why() -> None:
     crashing = role("crashing", "import sys; print('here'); sys.exit(3)")
     killed = role("killed", "import os; print('there', flush=True); os.kill(os.getpid(), 9)")
     with Running(crashing, killed) as running:
-        assert running.wrote("crashing", "here", times=3)
-        assert running.wrote("killed", "there", times=3)
-        assert running.wrote("up", "crashing ended with exit code 3", times=2)
-        assert running.wrote("up", "killed was ended by SIGKILL", times=2)
+        running.await_line("crashing", "here", times=3)
+        running.await_line("killed", "there", times=3)
+        running.await_line("up", "crashing ended with exit code 3", times=2)
+        running.await_line("up", "killed was ended by SIGKILL", times=2)
         assert all("is started again in" in line for line in running.lines("up"))
         assert running.end() == 1
-    assert running.wrote("up", "never came up: crashing, killed")
+    running.await_line("up", "never came up: crashing, killed")
 
 
 def test_a_program_that_is_not_there_is_told_and_tried_again() -> None:
     with Running(Role("absent", ["/no/such/program"], {})) as running:
-        assert running.wrote("up", "absent could not be started", times=2)
+        running.await_line("up", "absent could not be started", times=2)
         assert running.end() == 1
 
 
@@ -120,7 +112,7 @@ def test_roles_that_drain_end_with_code_0() -> None:
         "signal.signal(signal.SIGTERM, drain); print('ready', flush=True); time.sleep(60)",
     )
     with Running(draining, role("plain", "import time; time.sleep(60)")) as running:
-        assert running.wrote("draining", "ready")
+        running.await_line("draining", "ready")
         assert running.end() == 0
     assert "drained" in running.lines("draining")
 
@@ -133,17 +125,17 @@ def test_a_deaf_role_and_what_it_started_are_killed_after_the_time_to_drain() ->
         "print('child', child.pid, flush=True); time.sleep(60)"
     )
     with Running(role("deaf", program), seconds_to_drain=0.5) as running:
-        assert running.wrote("deaf", "child")
-        assert running.wrote("deaf", "deaf", times=2)
+        running.await_line("deaf", "child")
+        running.await_line("deaf", "deaf", times=2)
         assert running.end() == 1
     pid = next(int(line.split()[1]) for line in running.lines("deaf") if "child" in line)
-    assert eventually(lambda: not is_alive(pid))
-    assert running.wrote("up", "killed, as they did not end: deaf")
+    eventually(lambda: not is_alive(pid))
+    running.await_line("up", "killed, as they did not end: deaf")
 
 
 def test_a_second_request_does_not_wait_for_a_deaf_role() -> None:
     with Running(role("deaf", f"{_DEAF}; time.sleep(60)"), seconds_to_drain=600) as running:
-        assert running.wrote("deaf", "deaf")
+        running.await_line("deaf", "deaf")
         running.request.hurry.set()
         assert running.end() == 1
 
@@ -155,9 +147,9 @@ def test_what_a_dead_role_has_started_does_not_outlive_it() -> None:
         "print('child', p.pid, flush=True); os._exit(1)"
     )
     with Running(role("parent", program)) as running:
-        assert running.wrote("parent", "child")
+        running.await_line("parent", "child")
         pid = int(running.lines("parent")[0].split()[1])
-        assert eventually(lambda: not is_alive(pid))
+        eventually(lambda: not is_alive(pid))
 
 
 def is_alive(pid: int) -> bool:
@@ -176,7 +168,8 @@ def test_lines_of_many_roles_are_whole_and_all_there() -> None:
     )
     names = [f"role-{number}" for number in range(4)]
     with Running(*(role(name, program) for name in names)) as running:
-        assert all(running.wrote(name, "1999 ") for name in names)
+        for name in names:
+            running.await_line(name, "1999 ")
         assert running.end() == 0
     expected = [f"{n} {'x' * (n % 300)}".rstrip() for n in range(2000)]
     for name in names:

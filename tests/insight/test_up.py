@@ -8,11 +8,12 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import eventually
 from workplace import Workplace
 
 from insight.cli.up import chosen, role_commands
@@ -93,13 +94,6 @@ def pids_below(home: Path, module: str) -> set[int]:
     return found
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return bool(condition())
-
-
 def test_a_killed_role_is_started_again_and_measured_and_ctrl_c_ends_all(
     workplace: Workplace,
 ) -> None:
@@ -108,13 +102,13 @@ def test_a_killed_role_is_started_again_and_measured_and_ctrl_c_ends_all(
         url = up.printed(r"Metrics +(http\S+) +load-streams$").group(1)
         up.printed(r"Postgres +127.0.0.1:\d+")
         up.printed("insight status --watch")
-        assert eventually(lambda: metric_names(url))
+        eventually(lambda: metric_names(url))
         first = pids_below(workplace.home, "load-streams")
         assert len(first) == 1
         os.kill(next(iter(first)), signal.SIGKILL)
         up.printed(r"^up +\| load-streams was ended by SIGKILL after .* is started again in")
-        assert eventually(lambda: pids_below(workplace.home, "load-streams") - first)
-        assert eventually(lambda: "insight_loader_phase_seconds" in metric_names(url))
+        eventually(lambda: pids_below(workplace.home, "load-streams") - first)
+        eventually(lambda: "insight_loader_phase_seconds" in metric_names(url))
         assert up.end(signal.SIGINT) in (0, 1)
     finally:
         up.process.kill()
@@ -134,8 +128,8 @@ def test_sigkill_of_up_leaves_no_role_and_no_service_behind(workplace: Workplace
     up = Up(workplace, "--only", "load-streams", "--metrics-port", "0")
     up.printed("insight status --watch")
     assert not [line for line in up.lines if line.startswith("Metrics")]
-    assert eventually(lambda: pids_below(workplace.home, "load-streams"))
+    eventually(lambda: pids_below(workplace.home, "load-streams"))
     up.process.kill()
     up.process.wait()
-    assert eventually(lambda: not pids_below(workplace.home, "load-streams"))
-    assert eventually(lambda: running_endpoints(workplace.home) is None)
+    eventually(lambda: not pids_below(workplace.home, "load-streams"))
+    eventually(lambda: running_endpoints(workplace.home) is None)

@@ -2,23 +2,14 @@
 
 import signal
 import time
-from collections.abc import Callable
 
+from waiting import eventually
 from workplace import Workplace
 
 from insight.database import connect
 from insight.services import running_endpoints
 
 _NEWEST_PRICE = "select max(event_timestamp)::text from staging.stg_bitcoin"
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.3)
-    return condition()
 
 
 def newest_price(workplace: Workplace) -> str:
@@ -37,7 +28,7 @@ def test_up_keeps_the_streaming_models_fresh_and_ends_on_ctrl_c(
     workplace, _ = finished
     roles = workplace.start("up")
     try:
-        assert wait_until(lambda: newest_price(workplace) > "2020-01-01", 120)
+        eventually(lambda: newest_price(workplace) > "2020-01-01", 120)
         roles.send_signal(signal.SIGINT)
         printed, _ = roles.communicate(timeout=60)
     finally:
@@ -51,10 +42,10 @@ def test_up_keeps_the_streaming_models_fresh_and_ends_on_ctrl_c(
 def test_killed_up_leaves_no_process_behind(finished: tuple[Workplace, str]) -> None:
     workplace, _ = finished
     roles = workplace.start("up")
-    assert wait_until(lambda: running_endpoints(workplace.home) is not None, 60)
+    eventually(lambda: running_endpoints(workplace.home) is not None, 60)
     time.sleep(5)
     roles.kill()
     roles.wait()
     # Each role holds a lease, so the services stop only when the last role is gone.
-    assert wait_until(lambda: running_endpoints(workplace.home) is None, 60)
+    eventually(lambda: running_endpoints(workplace.home) is None, 60)
     assert workplace.insight("verify").returncode == 0

@@ -17,6 +17,7 @@ import pytest
 import redis
 from confluent_kafka import Consumer, Producer
 from pydantic import SecretStr
+from waiting import eventually
 
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import ServiceError
@@ -50,15 +51,6 @@ def lease_of_another_process(home: Path) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
-
-
 def is_stopped(home: Path) -> bool:
     return running_endpoints(home) is None
 
@@ -89,8 +81,8 @@ def test_all_three_answer_and_stop_with_the_last_lease(new_home: NewHome) -> Non
         )
         assert consumer.list_topics("greetings", timeout=10).topics["greetings"].partitions
         consumer.close()
-    assert wait_until(lambda: is_stopped(home))
-    assert wait_until(lambda: not answers(endpoints.database))
+    eventually(lambda: is_stopped(home))
+    eventually(lambda: not answers(endpoints.database))
 
 
 def test_postgres_answers_on_its_socket_and_wants_the_password(new_home: NewHome) -> None:
@@ -150,7 +142,7 @@ def test_services_stop_when_the_only_command_is_killed(new_home: NewHome) -> Non
         assert holder.stdout.readline()
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        assert wait_until(lambda: is_stopped(home))
+        eventually(lambda: is_stopped(home))
 
 
 def test_a_killed_keeper_blocks_nothing_and_loses_no_row(new_home: NewHome) -> None:
@@ -159,7 +151,7 @@ def test_a_killed_keeper_blocks_nothing_and_loses_no_row(new_home: NewHome) -> N
         with connect(endpoints.database) as connection:
             connection.execute("create table kept as select 42 as answer")
         os.kill(endpoints.keeper_pid, signal.SIGKILL)
-        assert wait_until(lambda: is_stopped(home))
+        eventually(lambda: is_stopped(home))
         with lease(home) as again, connect(again.database) as connection:
             assert again.keeper_pid != endpoints.keeper_pid
             assert again.kafka.cluster_id != endpoints.kafka.cluster_id
@@ -173,8 +165,8 @@ def test_a_killed_postgres_is_started_again_on_its_port(new_home: NewHome) -> No
         folder = home if pid_file else fallback_folder(home)
         pid = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
-        assert wait_until(lambda: not answers(endpoints.database))
-        assert wait_until(lambda: answers(endpoints.database))
+        eventually(lambda: not answers(endpoints.database))
+        eventually(lambda: answers(endpoints.database))
 
 
 def test_a_killed_redis_is_started_again_at_its_address(new_home: NewHome) -> None:
@@ -182,7 +174,7 @@ def test_a_killed_redis_is_started_again_at_its_address(new_home: NewHome) -> No
         client = redis.Redis.from_url(endpoints.redis.url.get_secret_value())
         with client:
             os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
-            assert wait_until(lambda: redis_answers(client))
+            eventually(lambda: redis_answers(client))
 
 
 def redis_answers(client: redis.Redis) -> bool:
@@ -200,7 +192,7 @@ def test_start_keeps_the_services_until_stop(new_home: NewHome) -> None:
     with lease(home):
         assert stop(home) == 1
         assert answers(endpoints.database)
-    assert wait_until(lambda: is_stopped(home))
+    eventually(lambda: is_stopped(home))
 
 
 @pytest.mark.parametrize("name", ["with some spaces", "x" * 150])

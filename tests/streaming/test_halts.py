@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from waiting import eventually
 
 from insight.database import DatabaseEndpoint, connect
 from insight.services import KafkaEndpoint
@@ -31,13 +32,6 @@ from streaming.run import StreamOptions, run_loader
 
 def _load(database: DatabaseEndpoint, kafka: KafkaEndpoint, contract: Contract) -> LoadReport:
     return load_streams(database, kafka, [contract], until_caught_up=True)
-
-
-def _eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -137,8 +131,8 @@ def _make_anew(kafka: KafkaEndpoint, contract: Contract) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     for future in admin.delete_topics([contract.topic]).values():
         future.result(10)
-    _eventually(lambda: contract.topic not in admin.list_topics(timeout=10).topics)
-    _eventually(lambda: _is_created(admin, contract))
+    eventually(lambda: contract.topic not in admin.list_topics(timeout=10).topics)
+    eventually(lambda: _is_created(admin, contract))
 
 
 def _is_created(admin: AdminClient, contract: Contract) -> bool:
@@ -213,7 +207,7 @@ def test_verify_finds_nothing_while_loaders_and_replays_are_at_work(
         configured_broker.put(prices, values, start // 500 % 4)
         replay_and_verify()
     rows = "select count(*) from streaming.bitcoin_prices_raw"
-    _eventually(lambda: replay_and_verify() or ask(rows) == [(4000,)])
+    eventually(lambda: replay_and_verify() or ask(rows) == [(4000,)])
 
 
 def test_stream_that_lost_nothing_has_nothing_to_accept(
@@ -231,8 +225,8 @@ def test_pause_holds_a_running_loader_and_resume_lets_it_go_on(
 ) -> None:  # fmt: skip
     rows = f"select count(*) from streaming.{prices.table}"
     configured_broker.put(prices, [message(prices, 1)])
-    _eventually(lambda: ask("select to_regclass('streaming.bitcoin_prices_raw')") != [(None,)])
-    _eventually(lambda: ask(rows) == [(1,)])
+    eventually(lambda: ask("select to_regclass('streaming.bitcoin_prices_raw')") != [(None,)])
+    eventually(lambda: ask(rows) == [(1,)])
     with connect(database) as connection:
         assert halts.pause(connection, prices.stream)
     assert ask("select state from streaming.stream_status") == [("paused",)]
@@ -242,7 +236,7 @@ def test_pause_holds_a_running_loader_and_resume_lets_it_go_on(
     assert ask(rows) == [(1,)]
     with connect(database) as connection:
         assert halts.resume(connection, prices.stream)
-    _eventually(lambda: ask(rows) == [(2,)])
+    eventually(lambda: ask(rows) == [(2,)])
     books_balance()
 
 
@@ -278,8 +272,8 @@ def test_optional_field_added_while_the_loader_runs_loses_no_row_and_no_value(
     ]
     configured_broker.put(prices, old[:100])
     rows = f"select count(*), count(distinct id) from streaming.{prices.table}"
-    _eventually(lambda: ask("select to_regclass('streaming.bitcoin_prices_raw')") != [(None,)])
-    _eventually(lambda: ask(rows) == [(100, 100)])
+    eventually(lambda: ask("select to_regclass('streaming.bitcoin_prices_raw')") != [(None,)])
+    eventually(lambda: ask(rows) == [(100, 100)])
     text = _with_note(prices)
     with connect(database) as connection:
         registry.register(connection, read_contract_text(text, Path("given.yaml")), text)
@@ -289,7 +283,7 @@ def test_optional_field_added_while_the_loader_runs_loses_no_row_and_no_value(
         prices, [each for pair in zip(old[100:300], new[200:], strict=True) for each in pair]
     )
     configured_broker.put(prices, old[300:], 1)
-    _eventually(lambda: int(str(ask(rows)[0][1])) == 800)
+    eventually(lambda: int(str(ask(rows)[0][1])) == 800)
     assert ask("select error_code, error_text from streaming.quarantine") == []
     assert ask(f"select count(note), count(distinct note) from streaming.{prices.table}") == [
         (400, 400)
@@ -307,12 +301,12 @@ def test_newly_registered_stream_is_loaded_by_a_running_loader(
     text = text.replace("value: news-events\n", f"value: more-{news.topic}\n")
     contract = read_contract_text(text, Path("given.yaml"))
     configured_broker.put(prices, [message(prices, 1)])
-    _eventually(lambda: ask("select to_regclass('streaming.bitcoin_prices_raw')") != [(None,)])
+    eventually(lambda: ask("select to_regclass('streaming.bitcoin_prices_raw')") != [(None,)])
     with connect(database) as connection:
         registry.register(connection, contract, text)
     state = "select state, origin from streaming.stream_status where stream = 'more-news'"
     assert ask(state) == [("registered", "registered")]
     configured_broker.put(contract, [message(contract, number) for number in range(50)])
-    _eventually(lambda: ask("select count(*) from streaming.more_news_raw") == [(50,)])
-    _eventually(lambda: ask(state) == [("caught_up", "registered")])
+    eventually(lambda: ask("select count(*) from streaming.more_news_raw") == [(50,)])
+    eventually(lambda: ask(state) == [("caught_up", "registered")])
     books_balance()

@@ -2,12 +2,11 @@
 
 import os
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from waiting import eventually
 
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import IntegrityError
@@ -33,13 +32,6 @@ def _load(
         until_caught_up=True,
         options=LoaderOptions(**options),  # type: ignore[arg-type]
     )
-
-
-def _eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_every_message_lands_once(
@@ -194,8 +186,8 @@ def test_stream_let_go_on_does_not_halt_at_its_next_bad_message(
     with in_background(load):
         configured_broker.put(prices, [b"bad"] * 5)
         halted = "select count(*) from streaming.stream_progress where state <> 'running'"
-        _eventually(lambda: ask(halted) == [(1,)])
+        eventually(lambda: ask(halted) == [(1,)])
         with connect(database) as connection:
             progress.resume_stream(connection, prices.stream)
         configured_broker.put(prices, [b"bad", message(prices, 1)])
-        _eventually(lambda: ask(f"select count(*) from streaming.{prices.table}") == [(1,)])
+        eventually(lambda: ask(f"select count(*) from streaming.{prices.table}") == [(1,)])

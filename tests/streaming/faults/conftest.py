@@ -2,15 +2,10 @@
 
 import contextlib
 import itertools
-import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,57 +13,20 @@ from pathlib import Path
 import pytest
 from apache_kafka import ApacheKafka, missing_programs
 from confluent_kafka import Producer
+from loader_processes import LoaderProcess
+from own_postgres import OwnPostgres
 from psycopg import sql
-from pydantic import SecretStr
 from tcp_proxy import TcpProxy
+from waiting import eventually
 
 from insight.database import DatabaseEndpoint, connect
 from insight.services import KafkaEndpoint
 from insight.services.ports import free_port
-from insight.services.postgres import EmbeddedPostgres
 from streaming.contract import Contract
 from streaming.loading.loader import load_streams
 from streaming.loading.options import LoaderOptions
 from streaming.loading.report import LoadReport
 from streaming.topics import ensure_topics
-
-_SCRIPT = Path(__file__).with_name("loader_process.py")
-
-
-class OwnPostgres:
-    """A Postgres server for faults: killed, started and filled without harm to other tests."""
-
-    def __init__(self, home: Path):
-        self.home = home
-        self._server = EmbeddedPostgres(home, home / "postgres.log")
-        self.endpoint = self._server.start()
-
-    @property
-    def superuser(self) -> DatabaseEndpoint:
-        password = (self.home / "postgres.passwords").read_text().split("\n")[0]
-        return replace(
-            self.endpoint, user="postgres", password=SecretStr(password), dbname="postgres"
-        )
-
-    @property
-    def data(self) -> Path:
-        with connect(self.superuser) as connection:
-            row = connection.execute("show data_directory").fetchone()
-        assert row is not None
-        return Path(str(row[0]))
-
-    def crash(self) -> None:
-        """Immediate mode: no checkpoint, every connection cut, recovery at the next start."""
-        pid_file = self.data / "postmaster.pid"
-        pid = int(pid_file.read_text().split("\n")[0])
-        os.kill(pid, signal.SIGQUIT)
-        eventually(lambda: not pid_file.exists())
-
-    def start(self) -> None:
-        assert self._server.start().port == self.endpoint.port
-
-    def stop(self) -> None:
-        self._server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -146,14 +104,6 @@ def kafka_proxy(broken_kafka: ApacheKafka) -> Iterator[TcpProxy]:
     proxy.go_on()
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait until it is true; an outage that is under way counts as not yet."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.03)
-
-
 @pytest.fixture(name="eventually")
 def _eventually() -> Callable[..., None]:
     return eventually
@@ -175,57 +125,6 @@ def session_seconds(kafka: KafkaEndpoint) -> float:
 def group_of(contracts: Sequence[Contract]) -> str:
     """A group of its own for each test."""
     return f"group-{min(each.topic for each in contracts)}"
-
-
-class LoaderProcess:
-    """A loader that runs in a process of its own."""
-
-    def __init__(self, request: dict[str, object], log: Path):
-        self.log = log
-        with open(log, "w") as stream:
-            self._process = subprocess.Popen(
-                [sys.executable, str(_SCRIPT)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stream,
-                text=True,
-            )
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request))
-        self._process.stdin.close()
-
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether SIGSTOP has reached it."""
-        with contextlib.suppress(FileNotFoundError):
-            return Path(f"/proc/{self._process.pid}/stat").read_text().split()[2] == "T"
-        return False
-
-    @property
-    def resident_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGESIZE")
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def wait(self, seconds: float = 60) -> int:
-        return self._process.wait(seconds)
-
-    def end(self) -> int:
-        """Ask it to stop in order, once it can hear that; returns its exit code."""
-        assert self._process.stdout is not None
-        self._process.stdout.readline()
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(30)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 @pytest.fixture
