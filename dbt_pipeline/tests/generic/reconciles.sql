@@ -1,8 +1,9 @@
 {#-
     by and sums pair an SQL expression here with one over there. Groups that only one side has are
-    shown as well: a missing day is as wrong as a wrong sum.
+    shown as well: a missing day is as wrong as a wrong sum. With missing_is_zero they are shown only
+    if their sums are not zero: a calendar has days without a sale.
 -#}
-{% test reconciles(model, to, sums, by={}) %}
+{% test reconciles(model, to, sums, by={}, missing_is_zero=false) %}
 
     with
 
@@ -50,7 +51,12 @@
             {%- else %}true{% endfor %}
     where
         {% for expression in sums -%}
-            here.sum_{{ loop.index }} is distinct from there.sum_{{ loop.index }}
+            {% if missing_is_zero -%}
+                coalesce(here.sum_{{ loop.index }}, 0)
+                is distinct from coalesce(there.sum_{{ loop.index }}, 0)
+            {%- else -%}
+                here.sum_{{ loop.index }} is distinct from there.sum_{{ loop.index }}
+            {%- endif %}
             {{- ' or ' if not loop.last }}
         {% endfor %}
 
