@@ -1,4 +1,4 @@
--- Each customer has the revenue and the orders of the customer's own sale lines.
+-- The orders of a sale that spans customers count for each of them.
 with
 
 all_sales as (
@@ -24,8 +24,9 @@ by_customer as (
 
     select
         customer_id,
-        sum(total_amount) as total_revenue,
-        count(distinct transaction_id) as total_orders
+        count(distinct transaction_id) as total_orders,
+        min(transaction_date) as first_purchase_date,
+        max(transaction_date) as last_purchase_date
     from sales
     where customer_id <> '-1'
     group by customer_id
@@ -34,10 +35,11 @@ by_customer as (
 
 select
     coalesce(segments.customer_id, by_customer.customer_id) as customer_id,
-    segments.total_revenue,
-    by_customer.total_revenue as sales_revenue
+    segments.total_orders,
+    by_customer.total_orders as sales_orders
 from segments
 full join by_customer on segments.customer_id = by_customer.customer_id
 where
-    coalesce(segments.total_revenue, 0) <> coalesce(by_customer.total_revenue, 0)
-    or coalesce(segments.total_orders, 0) <> coalesce(by_customer.total_orders, 0)
+    coalesce(segments.total_orders, 0) <> coalesce(by_customer.total_orders, 0)
+    or segments.first_purchase_date is distinct from by_customer.first_purchase_date
+    or segments.last_purchase_date is distinct from by_customer.last_purchase_date
