@@ -65,8 +65,9 @@ refunded_sales as (
 
     select told.transaction_id
     from changed_refunds
-    cross join lateral
-        jsonb_array_elements_text(changed_refunds._other_transaction_ids) as told (transaction_id)
+    cross join
+        lateral jsonb_array_elements_text(changed_refunds._other_transaction_ids)
+            as told (transaction_id)
 
 ),
 
