@@ -1,9 +1,10 @@
 {#-
     by and sums pair an SQL expression here with one over there. Groups that only one side has are
     shown as well: a missing day is as wrong as a wrong sum. With missing_is_zero they are shown only
-    if their sums are not zero: a calendar has days without a sale.
+    if their sums are not zero: a calendar has days without a sale. to_where leaves rows out over
+    there, as config.where does here.
 -#}
-{% test reconciles(model, to, sums, by={}, missing_is_zero=false) %}
+{% test reconciles(model, to, sums, by={}, missing_is_zero=false, to_where='true') %}
 
     with
 
@@ -31,6 +32,7 @@
                 sum({{ expression }}) as sum_{{ loop.index }}{{ ',' if not loop.last }}
             {% endfor %}
         from {{ to }}
+        where {{ to_where }}
         {% if by %}group by {% for _ in by %}{{ loop.index }}{{ ', ' if not loop.last }}{% endfor %}{% endif %}
 
     )
