@@ -58,12 +58,13 @@ def test_it_prints_what_the_page_shows(
 ) -> None:
     code, output = mf(typed)
     assert code == 0, output
-    assert printed.strip() in output.replace(f'"{built.dbname}"', '"insight"')
+    lines = output.replace(f'"{built.dbname}"', '"insight"').splitlines()
+    assert printed.strip() in "\n".join(line.rstrip() for line in lines)
 
 
 def test_the_page_shows_queries_and_their_output() -> None:
     typed = _typed()
-    assert len(typed) >= 6
+    assert "mf validate-configs" in typed
     assert sum(bool(printed.strip()) for printed in typed.values()) >= 3
 
 
@@ -72,7 +73,7 @@ def test_the_page_shows_queries_and_their_output() -> None:
     [
         ("mf query --metrics refund", "refunds"),
         ("mf query --metrics orders --group-by customer__segment", "customer__segment_name"),
-        ("mf query --metrics cost_per_acquired_customer --group-by marketing__channel", "metric_ti"),
+        ("mf query --metrics return_on_spend --group-by marketing__channel", "metric_time__day"),
     ],
 )
 def test_what_does_not_exist_is_refused_with_a_suggestion(
@@ -90,8 +91,3 @@ def test_a_period_without_rows_is_an_empty_result(mf: Mf) -> None:
     )
     assert code == 0, output
     assert "empty result set" in output
-
-
-def test_the_configuration_is_valid_on_the_warehouse(mf: Mf) -> None:
-    code, output = mf("mf validate-configs")
-    assert code == 0, output

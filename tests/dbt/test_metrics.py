@@ -39,15 +39,9 @@ _OF_SALES = """
     count(distinct customer_id) filter (where customer_id <> '-1') as customers
 """
 _OF_TILLS = """
-    sum(amount) as pos_gross_revenue,
-    count(*) as pos_transactions,
-    count(distinct transactions.customer_id) as pos_customers
-"""
-_OF_REFUNDS = "sum(refund_amount) as refunds, count(*) as refund_count"
-_TILL_ENTRIES = """
-    (select date_day, store_id, product_id, amount from marts.fct_pos_transactions
-     union all
-     select date_day, store_id, product_id, -refund_amount from marts.fct_pos_refunds) as entries
+    sum(gross_revenue) as pos_gross_revenue, sum(sale_count) as pos_transactions,
+    sum(refund_amount) as refunds, sum(refund_count) as refund_count,
+    sum(net_revenue) as pos_net_revenue
 """
 _FIRST_ORDERS = """
     (select customer_id, min(transaction_date) as day from marts.fct_sales
@@ -121,32 +115,30 @@ COMPARISONS = [
     ),
     Comparison(
         ("metric_time__day",),
-        f"select date_day, {_OF_TILLS} from marts.fct_pos_transactions as transactions group by 1",
+        f"select date_day, {_OF_TILLS} from marts.fct_pos_net_revenue_daily group by 1",
     ),
     Comparison(
-        ("pos_store__region", "pos_product__category"),
-        f"""select region, category, {_OF_TILLS} from marts.fct_pos_transactions as transactions
+        ("pos_store__store_name", "pos_product__category"),
+        f"""select store_name, category, {_OF_TILLS} from marts.fct_pos_net_revenue_daily
             join marts.dim_pos_stores using (store_id)
             join marts.dim_pos_products using (product_id) group by 1, 2""",
     ),
     Comparison(
-        ("metric_time__day",),
-        f"select date_day, {_OF_REFUNDS} from marts.fct_pos_refunds group by 1",
+        ("metric_time__day", "pos_store__region"),
+        """select date_day, region, count(distinct customer_id) as pos_customers
+           from marts.fct_pos_transactions
+           join marts.dim_pos_stores using (store_id) group by 1, 2""",
+    ),
+    Comparison(
+        ("pos_product__product_name",),
+        """select product_name, count(distinct customer_id) as pos_customers
+           from marts.fct_pos_transactions
+           join marts.dim_pos_products using (product_id) group by 1""",
     ),
     Comparison(
         ("pos_refund__reason", "pos_store__city"),
-        f"""select reason, city, {_OF_REFUNDS} from marts.fct_pos_refunds
-            join marts.dim_pos_stores using (store_id) group by 1, 2""",
-    ),
-    Comparison(
-        ("metric_time__day",),
-        f"select date_day, sum(amount) as pos_net_revenue from {_TILL_ENTRIES} group by 1",
-    ),
-    Comparison(
-        ("pos_store__store_name", "pos_product__product_name"),
-        f"""select store_name, product_name, sum(amount) as pos_net_revenue from {_TILL_ENTRIES}
-            join marts.dim_pos_stores using (store_id)
-            join marts.dim_pos_products using (product_id) group by 1, 2""",
+        """select reason, city, sum(refund_amount) as refunds, count(*) as refund_count
+           from marts.fct_pos_refunds join marts.dim_pos_stores using (store_id) group by 1, 2""",
     ),
     Comparison(
         ("metric_time__month",),
@@ -173,11 +165,16 @@ COMPARISONS = [
         Comparison(
             (f"metric_time__{grain}",),
             f"""select cast(date_trunc('{grain}', spend_date) as date),
-                    round(sum(spend_amount) / max(acquired), 2) as cost_per_acquired_customer
+                    round(sum(spend_amount) / max(acquired), 2) as cost_per_acquired_customer,
+                    round(max(net) / sum(spend_amount), 4) as return_on_spend
                 from marts.fct_marketing_spend
-                join (select date_trunc('{grain}', day) as period, count(*) as acquired
-                      from {_FIRST_ORDERS} group by 1) as acquisition
-                    on date_trunc('{grain}', spend_date) = period
+                left join (select date_trunc('{grain}', day) as period, count(*) as acquired
+                           from {_FIRST_ORDERS} group by 1) as acquisition
+                    on date_trunc('{grain}', spend_date) = acquisition.period
+                join (select date_trunc('{grain}', order_date) as period,
+                          sum(net_sales_amount) as net
+                      from marts.fct_orders group by 1) as sales
+                    on date_trunc('{grain}', spend_date) = sales.period
                 group by 1""",
         )
         for grain in ("month", "quarter")
@@ -247,6 +244,12 @@ def test_every_metric_is_compared_twice_and_once_by_time(
     for metric, groupings in compared.items():
         assert len(set(groupings)) >= 2, metric
         assert any(by[0].startswith("metric_time__") for by in groupings), metric
+
+
+def test_every_metric_says_what_it_is(engine: MetricFlowEngine) -> None:
+    for metric in engine.list_metrics(include_dimensions=False):
+        assert metric.label, metric.name
+        assert (metric.description or "").strip().endswith("."), metric.name
 
 
 def test_active_customers_of_the_newest_day_are_the_active_ones_of_the_segments(
