@@ -1,5 +1,6 @@
 """What dbt is told about the raw tables, rendered from the contracts.
 
+Required fields get no not_null test: Postgres itself refuses a row without one.
 Run as a module it writes the source files of all domains into a dbt project.
 """
 
@@ -76,7 +77,6 @@ def _contract_columns(contract: Contract) -> list[dict[str, object]]:
             "name": column.name,
             "data_type": _DATA_TYPES.get(column.physical_type, column.physical_type),
             "description": column.description,
-            **({"data_tests": ["not_null"]} if column.required else {}),
         }
         for column in contract.columns
     ]
@@ -84,7 +84,7 @@ def _contract_columns(contract: Contract) -> list[dict[str, object]]:
 
 def _loader_columns() -> list[dict[str, object]]:
     return [
-        {"name": name, "data_type": kind, "description": text, "data_tests": ["not_null"]}
+        {"name": name, "data_type": kind, "description": text}
         for name, kind, text in _LOADER_COLUMNS
     ]
 

@@ -20,9 +20,11 @@ _KEPT_TOGETHER = frozenset({"dbt", "documentation", "main_job"})
 
 @pytest.hookimpl(tryfirst=True)  # before the plugin that reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
     for item in items:
-        if item.path.parent.name in _KEPT_TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+        folder = item.path.relative_to(tests).parts[0]
+        if folder in _KEPT_TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(folder))
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
-{% macro first_landed_rows(reader, raw_table, key='id', event_time='event_timestamp') -%}
-    {{ return(adapter.dispatch('first_landed_rows')(reader, raw_table, key, event_time)) }}
+{% macro first_landed_rows(
+    reader, raw_table, key='id', event_time='event_timestamp', others={}
+) -%}
+    {{ return(adapter.dispatch('first_landed_rows')(reader, raw_table, key, event_time, others)) }}
 {%- endmacro %}
 
 {#- The published row stands for every row of its id that was read before: only its coordinates and
     what it keeps of the arrivals are used, and its raw row is looked up, so that no list of columns
     has to be kept here. Not materialized are the relations that are used twice or only looked up
     in: Postgres would copy them whole first. -#}
-{% macro postgres__first_landed_rows(reader, raw_table, key, event_time) -%}
+{% macro postgres__first_landed_rows(reader, raw_table, key, event_time, others) -%}
     {%- set before -%}
     max({{ event_time }}) over (
             partition by _partition_id order by _load_id, _offset
@@ -61,7 +63,13 @@
 
     arrivals as (
 
-        select *, cast(null as tstzmultirange) as known_event_times from unread
+        select
+            *,
+            cast(null as tstzmultirange) as known_event_times
+            {%- for column in others %},
+            cast(null as jsonb) as known_{{ column }}
+            {%- endfor %}
+        from unread
 
         union all
 
@@ -69,6 +77,9 @@
             standing.*,
             published_row._watermark,
             published_row._other_event_times as known_event_times
+            {%- for column, published_as in others.items() %},
+            published_row.{{ published_as }} as known_{{ column }}
+            {%- endfor %}
         from unread_keys
         cross join {{ lookup('published', 'unread_keys', [key]) }} as published_row
         cross join {{ lookup('raw_rows', 'published_row') }} as standing
@@ -110,6 +121,29 @@
 
     ),
 
+    {%- for column in others %}
+
+    {#- As JSON, not as an array: dbt's unit tests cannot name the type of an array. #}
+    others_of_{{ column }} as (
+
+        select {{ key }}, jsonb_agg(distinct said) as told
+        from (
+            select {{ key }}, {{ column }} as said from arrivals
+            {%- if reads_new_rows_only() %}
+
+            union all
+
+            select arrivals.{{ key }}, known.said
+            from arrivals
+            cross join lateral jsonb_array_elements_text(arrivals.known_{{ column }}) as known (said)
+            {%- endif %}
+        ) as sayings
+        group by {{ key }}
+        having count(distinct said) > 1
+
+    ),
+    {%- endfor %}
+
     first_landed as (
 
         select distinct on ({{ key }}) *
@@ -123,6 +157,13 @@
         contradicted.event_times - tstzmultirange(
             tstzrange(first_landed.{{ event_time }}, first_landed.{{ event_time }}, '[]')
         ) as _other_event_times
+        {%- for column, published_as in others.items() %},
+        others_of_{{ column }}.told - first_landed.{{ column }} as {{ published_as }}
+        {%- endfor %}
     from first_landed
     left join contradicted on first_landed.{{ key }} = contradicted.{{ key }}
+    {%- for column in others %}
+    left join others_of_{{ column }}
+        on first_landed.{{ key }} = others_of_{{ column }}.{{ key }}
+    {%- endfor %}
 {%- endmacro %}

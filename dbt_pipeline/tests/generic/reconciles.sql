@@ -1,8 +1,9 @@
 {#-
     by and sums pair an SQL expression here with one over there. Groups that only one side has are
-    shown as well: a missing day is as wrong as a wrong sum.
+    shown as well: a missing day is as wrong as a wrong sum. to_where leaves rows out over there, as
+    config.where does here.
 -#}
-{% test reconciles(model, to, sums, by={}) %}
+{% test reconciles(model, to, sums, by={}, to_where='true') %}
 
     with
 
@@ -30,6 +31,7 @@
                 sum({{ expression }}) as sum_{{ loop.index }}{{ ',' if not loop.last }}
             {% endfor %}
         from {{ to }}
+        where {{ to_where }}
         {% if by %}group by {% for _ in by %}{{ loop.index }}{{ ', ' if not loop.last }}{% endfor %}{% endif %}
 
     )

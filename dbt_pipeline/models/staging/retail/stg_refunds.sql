@@ -17,7 +17,8 @@ first_landed as (
             'stg_refunds',
             source('streaming', 'refunds_raw'),
             key='refund_id',
-            event_time='timestamp'
+            event_time='timestamp',
+            others={'original_transaction_id': '_other_transaction_ids'}
         )
     }}
 
@@ -44,7 +45,8 @@ final as (
 
         -- times
         timestamp as event_timestamp,
-        {{ stream_columns() }}
+        {{ stream_columns() }},
+        _other_transaction_ids
     from first_landed
 
 )
