@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from batch import formats
+from batch.entities import decoded_key
 from batch.formats import Check
 from insight.errors import InputError
 
@@ -63,6 +64,7 @@ MONTH_KEY = (
     "case when {0} ~ '^[0-9]+$' then to_char(to_date({0}, 'MM'), 'mon')"
     " else lower(left({0}, 3)) end"
 )
+CATEGORY_KEY = decoded_key()
 
 SOURCES = (
     Source(
@@ -111,7 +113,7 @@ SOURCES = (
         file_pattern=r"discount[ _-]?coupons?",
         columns=(
             Column("Month", "month", formats.month, MONTH_KEY),
-            Column("Product_Category", "product_category", formats.text),
+            Column("Product_Category", "product_category", formats.text, CATEGORY_KEY),
             Column("Coupon_Code", "coupon_code", formats.text),
             Column("Discount_pct", "discount_pct", formats.percentage),
         ),
@@ -122,7 +124,7 @@ SOURCES = (
         published_file="Tax_amount",
         file_pattern=r"tax[ _-]?amounts?",
         columns=(
-            Column("Product_Category", "product_category", formats.text),
+            Column("Product_Category", "product_category", formats.text, CATEGORY_KEY),
             Column("GST", "gst", formats.percentage),
         ),
         key=("product_category",),

@@ -114,6 +114,10 @@ COMPLAINTS = {
         edited("Discount_Coupon.csv", "Feb", "january"),
         "Discount_Coupon.csv:3: month 'Jan', product_category 'Nest-USA' stands on line 2 already",
     ),
+    "same category in two forms": (
+        replaced("Tax_amount.csv", b"Product_Category,GST\nA &amp; B,18%\nNest,5%\nA & B,10%\n"),
+        "Tax_amount.csv:4: product_category 'A & B' stands on line 2 already",
+    ),
     "same category": (
         edited("Tax_amount.csv", "Office", "Nest-USA"),
         "Tax_amount.csv:3: product_category 'Nest-USA' stands on line 2 already",

@@ -1,9 +1,10 @@
 {#-
     by and sums pair an SQL expression here with one over there. Groups that only one side has are
-    shown as well: a missing day is as wrong as a wrong sum. to_where leaves rows out over there, as
-    config.where does here.
+    shown as well: a missing day is as wrong as a wrong sum. With missing_is_zero they are shown only
+    if their sums are not zero: a calendar has days without a sale. to_where leaves rows out over
+    there, as config.where does here.
 -#}
-{% test reconciles(model, to, sums, by={}, to_where='true') %}
+{% test reconciles(model, to, sums, by={}, missing_is_zero=false, to_where='true') %}
 
     with
 
@@ -52,7 +53,12 @@
             {%- else %}true{% endfor %}
     where
         {% for expression in sums -%}
-            here.sum_{{ loop.index }} is distinct from there.sum_{{ loop.index }}
+            {% if missing_is_zero -%}
+                coalesce(here.sum_{{ loop.index }}, 0)
+                is distinct from coalesce(there.sum_{{ loop.index }}, 0)
+            {%- else -%}
+                here.sum_{{ loop.index }} is distinct from there.sum_{{ loop.index }}
+            {%- endif %}
             {{- ' or ' if not loop.last }}
         {% endfor %}
 
