@@ -94,20 +94,22 @@ recomputed as (
         order by prices.event_timestamp desc, prices.id desc
         limit 1
     ) as before on true
-    cross join lateral (
-        select count(*) as article_count
-        from news
-        where
-            news.event_timestamp >= spans.day_started_at
-            and news.event_timestamp < spans.day_ended_at
-    ) as articles
-    cross join lateral (
-        select coalesce(sum(pos_sales.amount), 0) as revenue
-        from pos_sales
-        where
-            pos_sales.event_timestamp >= spans.day_started_at
-            and pos_sales.event_timestamp < spans.day_ended_at
-    ) as sold
+    cross join
+        lateral (
+            select count(*) as article_count
+            from news
+            where
+                news.event_timestamp >= spans.day_started_at
+                and news.event_timestamp < spans.day_ended_at
+        ) as articles
+    cross join
+        lateral (
+            select coalesce(sum(pos_sales.amount), 0) as revenue
+            from pos_sales
+            where
+                pos_sales.event_timestamp >= spans.day_started_at
+                and pos_sales.event_timestamp < spans.day_ended_at
+        ) as sold
     cross join lateral (
         select coalesce(sum(pos_refunds.refund_amount), 0) as amount
         from pos_refunds

@@ -99,18 +99,19 @@ neighbours as (
         neighbour.*,
         neighbour.hour_started_at > rebuilt.hour_started_at as is_after
     from rebuilt
-    cross join lateral (
-        select *
-        from published
-        where
-            published.source = rebuilt.source
-            and published.coin = rebuilt.coin
-            and published.currency = rebuilt.currency
-            and published.hour_started_at >= rebuilt.hour_started_at - interval '23 hours'
-            and published.hour_started_at <= rebuilt.hour_started_at + interval '23 hours'
-        -- Keeps the planner from turning the look-ups into a scan of the whole relation.
-        offset 0
-    ) as neighbour
+    cross join
+        lateral (
+            select *
+            from published
+            where
+                published.source = rebuilt.source
+                and published.coin = rebuilt.coin
+                and published.currency = rebuilt.currency
+                and published.hour_started_at >= rebuilt.hour_started_at - interval '23 hours'
+                and published.hour_started_at <= rebuilt.hour_started_at + interval '23 hours'
+            -- Keeps the planner from turning the look-ups into a scan of the whole relation.
+            offset 0
+        ) as neighbour
     {%- for side, direction in [('<', 'desc'), ('>', 'asc')] %}
 
     union all
@@ -119,17 +120,18 @@ neighbours as (
         neighbour.*,
         neighbour.hour_started_at > rebuilt.hour_started_at as is_after
     from rebuilt
-    cross join lateral (
-        select *
-        from published
-        where
-            published.source = rebuilt.source
-            and published.coin = rebuilt.coin
-            and published.currency = rebuilt.currency
-            and published.hour_started_at {{ side }} rebuilt.hour_started_at
-        order by published.hour_started_at {{ direction }}
-        limit 1
-    ) as neighbour
+    cross join
+        lateral (
+            select *
+            from published
+            where
+                published.source = rebuilt.source
+                and published.coin = rebuilt.coin
+                and published.currency = rebuilt.currency
+                and published.hour_started_at {{ side }} rebuilt.hour_started_at
+            order by published.hour_started_at {{ direction }}
+            limit 1
+        ) as neighbour
     {%- endfor %}
 
 ),

@@ -12,9 +12,9 @@ news as (
 
 ),
 
-orders as (
+online_sales as (
 
-    select * from {{ ref('fct_orders') }}
+    select * from {{ ref('fct_sales_daily') }}
 
 ),
 
@@ -60,17 +60,6 @@ articles_by_day as (
 
 ),
 
-orders_by_day as (
-
-    select
-        order_date as date_day,
-        count(*) as order_count,
-        sum(total_amount) as revenue
-    from orders
-    group by order_date
-
-),
-
 -- Refunds on their own day: those of the sale's day would bring later events into it.
 pos_by_day as (
 
@@ -94,7 +83,7 @@ last_days as (
 
     union all
 
-    select max(date_day) as last_day from orders_by_day
+    select max(date_day) as last_day from online_sales
 
     union all
 
@@ -219,8 +208,8 @@ final as (
             as crypto_article_count,
 
         -- sales
-        cast(coalesce(orders_by_day.order_count, 0) as integer) as online_order_count,
-        cast(coalesce(orders_by_day.revenue, 0) as numeric(22, 2)) as online_revenue,
+        cast(coalesce(online_sales.orders, 0) as integer) as online_order_count,
+        cast(coalesce(online_sales.total_amount, 0) as numeric(22, 2)) as online_revenue,
         cast(coalesce(pos_by_day.sale_count, 0) as integer) as pos_sale_count,
         cast(coalesce(pos_by_day.gross_revenue, 0) as numeric(22, 2)) as pos_gross_revenue,
         cast(coalesce(pos_by_day.refund_amount, 0) as numeric(22, 2)) as pos_refund_amount,
@@ -229,7 +218,7 @@ final as (
         ) as pos_net_revenue
     from in_sequence
     left join articles_by_day on in_sequence.date_day = articles_by_day.date_day
-    left join orders_by_day on in_sequence.date_day = orders_by_day.date_day
+    left join online_sales on in_sequence.date_day = online_sales.date_day
     left join pos_by_day on in_sequence.date_day = pos_by_day.date_day
 
 )
