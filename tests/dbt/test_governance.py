@@ -90,7 +90,9 @@ def test_every_mart_has_an_enforced_contract_and_an_unnamed_primary_key(marts: l
     for mart in marts:
         assert mart["contract"]["enforced"], mart["name"]
         kinds = [constraint["type"] for constraint in mart["constraints"]]
-        assert kinds == ["primary_key"], mart["name"]
+        # Postgres has no constraints on views.
+        is_view = mart["config"]["materialized"] == "view"
+        assert kinds == ([] if is_view else ["primary_key"]), mart["name"]
         every = mart["constraints"] + [
             constraint
             for column in mart["columns"].values()
