@@ -64,7 +64,7 @@ def primary_key_is_not_null(manifest: Manifest) -> Iterator[Finding]:
 
 
 def constraint_has_no_name(manifest: Manifest) -> Iterator[Finding]:
-    """Constraints are unnamed: a full refresh makes the new table, and its names, beside the old."""
+    """Constraints are unnamed: a full refresh makes new names beside the old."""
     for node in nodes(manifest, "model"):
         every = [
             *node["constraints"],

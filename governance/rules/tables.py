@@ -20,7 +20,7 @@ def view_stands_on_no_model(manifest: Manifest) -> Iterator[Finding]:
 
 
 def incremental_model_fails_on_another_schema(manifest: Manifest) -> Iterator[Finding]:
-    """An incremental model whose columns changed asks for a full refresh or appends the new ones."""
+    """An incremental model whose columns changed asks for a full refresh or appends."""
     for model in models(manifest):
         on_change = model["config"]["on_schema_change"]
         is_incremental = model["config"]["materialized"] == "incremental"
