@@ -35,6 +35,7 @@ check: install ## Lint, types, SQL style, import order, YAML schemas
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint --processes 2 $(DBT_SQL)
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/python -m governance.yaml_schema dbt_pipeline
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 bench: install ## Measure the parts against plain baselines, side by side

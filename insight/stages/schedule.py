@@ -24,7 +24,8 @@ from streaming.metrics import SchedulerMeter
 
 _logger = logging.getLogger(__name__)
 
-_STREAMING_MODELS = "tag:streaming+"
+_STREAMING_MODELS = ("--selector", "streaming")
+
 _LONGEST_PAUSE_SECONDS = 60.0
 
 # Tests must not keep the models from being fresh: they take a fifth of the time at most.
@@ -111,7 +112,7 @@ class _Scheduler:
 
     def _refresh(self, moved: Sequence[str], landed: RowsLanded) -> None:
         started = time.monotonic()
-        nodes = self._dbt.run("run", "--select", *_selection(moved, everything=not self._built))
+        nodes = self._dbt.run("run", *_selection(moved, everything=not self._built))
         _raise_if_failed(nodes)
         seconds = time.monotonic() - started
         self._built, self._is_tested = landed, False
@@ -123,7 +124,7 @@ class _Scheduler:
 
     def _test(self) -> None:
         started = time.monotonic()
-        nodes = self._dbt.run("test", "--select", _STREAMING_MODELS, "--exclude", "test_type:unit")
+        nodes = self._dbt.run("test", *_STREAMING_MODELS, "--exclude-resource-type", "unit_test")
         seconds = time.monotonic() - started
         self._is_tested = True
         self._next_test_at = time.monotonic() + max(self._test_every, _PAUSE_AFTER_TESTS * seconds)
@@ -149,11 +150,10 @@ class _Scheduler:
 
 
 def _selection(tables: Sequence[str], *, everything: bool) -> list[str]:
-    """The streaming models that stand on these raw tables, or on the loader's own records."""
+    """The models that stand on these raw tables: no model but a streaming one does."""
     if everything:
-        return [_STREAMING_MODELS]
-    sources = [*(f"streaming.{table}" for table in tables), "stream_log"]
-    return [f"source:{source}+,{_STREAMING_MODELS}" for source in sources]
+        return [*_STREAMING_MODELS]
+    return ["--select", *(f"source:streaming.{table}+" for table in tables)]
 
 
 def _raise_if_failed(nodes: Sequence[DbtNode]) -> None:

@@ -134,8 +134,8 @@ def build_outputs(
 ) -> tuple[str, str]:
     """What the two builds of the main job printed: before the segments exist, and after."""
     outputs = []
-    for selection in ("--exclude", "--select"):
-        process = start_dbt(built_project, build_endpoint, "build", selection, "customer_segments+")
+    for selector in ("before_ml", "after_ml"):
+        process = start_dbt(built_project, build_endpoint, "build", "--selector", selector)
         output, _ = process.communicate(timeout=240)
         assert process.returncode == 0, output
         outputs.append(output)

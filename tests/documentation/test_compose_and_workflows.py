@@ -1,5 +1,7 @@
 """The files for containers and CI name things that exist."""
 
+import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,22 @@ def test_every_setting_is_documented(project_root: Path) -> None:
     operations = (project_root / "docs" / "operations.md").read_text()
     for name in Settings.model_fields:
         assert f"`INSIGHT_{name.upper()}`" in operations
+
+
+def test_the_workflow_calls_targets_and_modules_that_exist(project_root: Path) -> None:
+    workflow = (project_root / ".github" / "workflows" / "ci.yml").read_text()
+    makefile = (project_root / "Makefile").read_text()
+    targets = set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"\bmake (\w+)", workflow)) <= targets
+    modules = re.findall(r"python -m (governance[\w.]*)", workflow + makefile)
+    assert len(modules) >= 2
+    assert [module for module in modules if find_spec(module) is None] == []
+
+
+def test_a_pull_request_builds_what_changed_on_the_base(project_root: Path) -> None:
+    workflow = yaml.safe_load((project_root / ".github" / "workflows" / "ci.yml").read_text())
+    job = workflow["jobs"]["pull-request"]
+    assert job["if"] == "github.event_name == 'pull_request'"
+    assert job["permissions"] == {"contents": "read", "pull-requests": "write"}
+    steps = [step.get("run", "") for step in job["steps"]]
+    assert any("--select state:modified+ --defer --state" in step for step in steps)

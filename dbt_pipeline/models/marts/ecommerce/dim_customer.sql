@@ -39,7 +39,7 @@ unknown as (
 
 ),
 
-final as (
+known_and_unknown as (
 
     select * from known
 
@@ -47,14 +47,20 @@ final as (
 
     select * from unknown
 
+),
+
+final as (
+
+    select
+        customer_id,
+        gender,
+        location,
+        customer_tenure_months,
+        customer_segment,
+        customer_tenure_years,
+        loaded_at
+    from known_and_unknown
+
 )
 
-select
-    customer_id,
-    gender,
-    location,
-    customer_tenure_months,
-    customer_segment,
-    customer_tenure_years,
-    loaded_at
-from final
+select * from final
