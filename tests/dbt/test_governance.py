@@ -78,6 +78,21 @@ def test_every_column_in_the_database_is_described(
             assert described == warehouse_columns[f"{node['schema']}.{node['alias']}"], node["name"]
 
 
+def test_every_snapshot_has_an_owner_ends_what_is_gone_and_has_a_valid_history(
+    nodes: list[Node],
+) -> None:
+    snapshots = {node["unique_id"]: node for node in nodes if node["resource_type"] == "snapshot"}
+    tested = {
+        node["attached_node"]: node["test_metadata"]["kwargs"]["key"]
+        for node in nodes
+        if (node.get("test_metadata") or {}).get("name") == "has_valid_history"
+    }
+    assert tested == {name: node["config"]["unique_key"] for name, node in snapshots.items()}
+    for node in snapshots.values():
+        assert node["group"], node["name"]
+        assert node["config"]["hard_deletes"] == "invalidate", node["name"]
+
+
 def test_every_source_table_and_column_is_described(manifest: dict[str, Any]) -> None:
     for source in manifest["sources"].values():
         assert source["description"], source["name"]
@@ -124,7 +139,8 @@ def test_staging_reads_only_sources_and_everything_else_only_models(models: list
     own = "source.dbt_pipeline.stream_reads.stream_reads"
     for model in models:
         parents = {name.split(".")[0] for name in model["depends_on"]["nodes"] if name != own}
-        expected = {"source"} if model["schema"] == "staging" else {"model", "seed"}
+        marts = {"model", "seed", "snapshot"}
+        expected = {"staging": {"source"}, "marts": marts}.get(model["schema"], {"model", "seed"})
         assert parents <= expected, model["name"]
 
 
@@ -247,6 +263,11 @@ def test_the_published_names_exist(nodes: list[Node]) -> None:
         "fct_customer_segments",
         "customer_segments",
         "customer_snapshot",
+        "product_snapshot",
+        "pos_product_snapshot",
+        "customer_segment_snapshot",
+        "fct_segment_movements",
+        "fct_segment_balance",
         "dim_pos_products",
         "dim_pos_stores",
         "fct_pos_transactions",
