@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from databases import create_database, drop_database
 from dbt.artifacts.schemas.run import RunExecutionResult
+from reckoned_history import Customers, Reckoning, Values
 from warm_project import WarmProject, warm_project
 
 from batch.tables import create_tables
@@ -23,36 +24,8 @@ from insight.database import Connection, DatabaseEndpoint, connect
 from insight.services import Services
 
 StartDbt = Callable[..., "subprocess.Popen[str]"]
-Values = tuple[str | None, str, int]
-Customers = dict[str, Values]
-Version = tuple[str, Values, int, int | None]
-
 _CHICAGO: Values = ("M", "Chicago", 5)
 _OREGON: Values = ("M", "Oregon", 5)
-
-
-@dataclass
-class Reckoning:
-    """What the history must be: versions with the numbers of the runs that began and ended them."""
-
-    versions: list[Version] = field(default_factory=list)
-    runs: int = 0
-
-    def see(self, customers: Customers) -> None:
-        """A run that found these customers."""
-        self.runs += 1
-        kept = {
-            key: values
-            for key, values, _, ended in self.versions
-            if ended is None and customers.get(key) == values
-        }
-        self.versions = [
-            (key, values, began, self.runs if ended is None and key not in kept else ended)
-            for key, values, began, ended in self.versions
-        ]
-        self.versions += [
-            (key, values, self.runs, None) for key, values in customers.items() if key not in kept
-        ]
 
 
 @pytest.fixture(scope="module")
