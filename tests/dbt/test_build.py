@@ -76,6 +76,8 @@ def test_every_mart_refuses_a_row_without_its_key(warehouse: DatabaseEndpoint) -
         ("dim_datetime", "date_day"),
         ("fct_sales", "sale_line_id"),
         ("fct_customer_segments", "customer_id"),
+        ("fct_segment_movements", "customer_id"),
+        ("fct_segment_balance", "segment_id"),
         ("fct_bitcoin_prices", "hour_started_at"),
         ("fct_news_daily", "date_day"),
         ("dim_pos_products", "product_id"),

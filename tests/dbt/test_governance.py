@@ -117,6 +117,21 @@ def test_every_column_in_the_database_is_described(
             assert described == warehouse_columns[f"{node['schema']}.{node['alias']}"], node["name"]
 
 
+def test_every_snapshot_has_an_owner_ends_what_is_gone_and_has_a_valid_history(
+    nodes: list[Node],
+) -> None:
+    snapshots = {node["unique_id"]: node for node in nodes if node["resource_type"] == "snapshot"}
+    tested = {
+        node["attached_node"]: node["test_metadata"]["kwargs"]["key"]
+        for node in nodes
+        if (node.get("test_metadata") or {}).get("name") == "has_valid_history"
+    }
+    assert tested == {name: node["config"]["unique_key"] for name, node in snapshots.items()}
+    for node in snapshots.values():
+        assert node["group"], node["name"]
+        assert node["config"]["hard_deletes"] == "invalidate", node["name"]
+
+
 def test_every_streaming_model_reads_one_raw_table_under_its_own_name(models: list[Node]) -> None:
     streaming = [model for model in models if "streaming" in model["tags"]]
     assert {"stg_bitcoin", "stg_news", "stg_transactions"} <= set(_names(streaming))
@@ -172,6 +187,11 @@ def test_the_published_names_exist(nodes: list[Node]) -> None:
         "fct_customer_segments",
         "customer_segments",
         "customer_snapshot",
+        "product_snapshot",
+        "pos_product_snapshot",
+        "customer_segment_snapshot",
+        "fct_segment_movements",
+        "fct_segment_balance",
         "dim_pos_products",
         "dim_pos_stores",
         "fct_pos_transactions",

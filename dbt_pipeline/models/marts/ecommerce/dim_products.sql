@@ -12,13 +12,14 @@ taxes as (
 
 ),
 
--- Names and categories of a SKU change over time: the newest sale decides.
+-- Names, categories and prices of a SKU change over time: the newest sale decides.
 newest as (
 
     select distinct on (product_sku)
         product_sku,
         product_name,
-        product_category
+        product_category,
+        avg_price
     from sales
     order by product_sku asc, transaction_date desc, _file desc, _row desc
 
@@ -44,6 +45,7 @@ final as (
             when newest.product_category = 'Gift Cards' then 'Gift Cards'
             else 'Other'
         end as product_group,
+        newest.avg_price as newest_price,
         taxes.gst_rate
     from newest
     left join taxes on newest.product_category = taxes.product_category

@@ -12,9 +12,9 @@ sales as (
 
 ),
 
-segments as (
+memberships as (
 
-    select * from {{ ref('customer_segments') }}
+    select * from {{ ref('int_customer_segments') }}
 
 ),
 
@@ -50,8 +50,8 @@ joined as (
         customers.location,
         customers.gender,
         customers.customer_tenure_months,
-        coalesce(segments.segment_id, -1) as segment_id,
-        coalesce(segments.segment_name, 'Unsegmented') as segment_name,
+        memberships.segment_id,
+        memberships.segment_name,
         cast(coalesce(orders.total_orders, 0) as integer) as total_orders,
         cast(coalesce(orders.total_revenue, 0) as numeric(22, 2)) as total_revenue,
         orders.first_purchase_date,
@@ -61,10 +61,10 @@ joined as (
             as avg_order_value,
         greatest(customers.loaded_at, orders.processed_at) as updated_at
     from customers
+    -- It has every customer, but not the unknown member.
+    inner join memberships on customers.customer_id = memberships.customer_id
     cross join as_of
     left join orders on customers.customer_id = orders.customer_id
-    left join segments on customers.customer_id = segments.customer_id
-    where customers.customer_id <> '-1'
 
 ),
 
