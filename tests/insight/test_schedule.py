@@ -37,6 +37,11 @@ models:
   +schema: models
   +tags: [streaming]
 """,
+    "selectors.yml": """
+selectors:
+  - name: streaming
+    definition: {method: tag, value: streaming, children: true}
+""",
     "profiles.yml": """
 small:
   target: here
