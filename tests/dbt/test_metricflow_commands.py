@@ -52,7 +52,7 @@ def mf(
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize(("typed", "printed"), _typed().items())
+@pytest.mark.parametrize(("typed", "printed"), _typed().items(), ids=list(_typed()))
 def test_it_prints_what_the_page_shows(
     mf: Mf, built: DatabaseEndpoint, typed: str, printed: str
 ) -> None:
@@ -79,7 +79,8 @@ def test_the_page_shows_queries_and_their_output() -> None:
 def test_what_does_not_exist_is_refused_with_a_suggestion(
     mf: Mf, typed: str, suggestion: str
 ) -> None:
-    code, output = mf(typed)
+    # A failure never stops the progress line, which is a thread of this process.
+    code, output = mf(f"{typed} --quiet")
     assert code == 1
     assert suggestion in output.partition("Suggestions:")[2].partition("Query Input:")[0]
 
