@@ -11,10 +11,10 @@ import pytest
 from increments.arrivals import Arrivals
 from increments.forked_dbt import ForkedDbt, forked_dbt
 from increments.models import incremental_models, names
-from increments.warehouse import StreamingWarehouse
+from increments.warehouse import StreamingWarehouse, copied
 from psycopg import sql
 
-from insight.database import Connection, connect
+from insight.database import Connection, DatabaseEndpoint, connect
 
 _WAITING = """
 select count(*) from pg_stat_activity
@@ -22,9 +22,10 @@ where datname = current_database() and wait_event_type = 'Lock'
 """
 
 
-@pytest.fixture
-def forked(streams: StreamingWarehouse, folder: Path) -> Iterator[ForkedDbt]:
-    with forked_dbt(folder, streams.endpoint.environment()) as started:
+@pytest.fixture(scope="module")
+def forked(template: DatabaseEndpoint, folder: Path) -> Iterator[ForkedDbt]:
+    """One for all tests: the copies of the template that they work on have the same name."""
+    with forked_dbt(folder, copied(template).environment()) as started:
         yield started
 
 
@@ -71,7 +72,7 @@ def test_two_runs_at_once_take_turns_at_each_model(
 ) -> None:
     arrivals = Arrivals(random.Random(13))
     models = incremental_models(streams.manifest)
-    for model in models[::3]:
+    for model in models[::5]:
         streams.land(arrivals, 12)
         with connect(streams.endpoint) as blocker:
             _lock(blocker, model.schema, model.name)
