@@ -114,6 +114,29 @@ _NEWS = f"""
     from ({_first_landed("news_events_raw")}) as first_landed
     group by source, category, date_day, source_category"""
 
+_NET_REVENUE = f"""
+    with sales as ({_first_landed("transactions_raw")}),
+    refunds as ({_first_landed("refunds_raw")}),
+    movements as (
+        select timestamp, store_id, product_id, amount, 0 as refunded, 0 as refunded_of_sales
+        from sales
+        union all
+        select timestamp, store_id, product_id, 0, refund_amount, 0 from refunds
+        union all
+        select coalesce(sales.timestamp, refunds.timestamp), coalesce(sales.store_id, '-1'),
+            coalesce(sales.product_id, '-1'), 0, 0, refund_amount
+        from refunds left join sales on transaction_id = original_transaction_id
+    ),
+    days as (
+        select (timestamp at time zone 'UTC')::date as date_day, store_id, product_id,
+            sum(amount) as gross_revenue, sum(refunded) as refund_amount,
+            sum(refunded_of_sales) as sales_refund_amount, sum(amount - refunded) as net_revenue
+        from movements group by 1, 2, 3
+    )
+    select date_day, gross_revenue, refund_amount, sales_refund_amount, net_revenue,
+        {_KNOWN_MEMBERS}
+    from days"""
+
 
 def _lateness() -> str:
     streams = " union all ".join(
@@ -164,6 +187,7 @@ EXPECTED: dict[str, str] = {
         from ({_first_landed("transactions_raw")}) as first_landed""",
     "fct_pos_refunds": _REFUNDS,
     "fct_product_metrics_minute": _MINUTES,
+    "fct_pos_net_revenue_daily": _NET_REVENUE,
     "fct_account_transactions": f"""
         select transaction_id, customer_id, transaction_amt, transaction_time as transacted_at,
             case when transaction_amt > 0 then transaction_amt else 0 end as money_in,
