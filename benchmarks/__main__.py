@@ -12,10 +12,14 @@ from benchmarks.comparison import Comparison
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
 from benchmarks.streams.run import run as run_streams
+from benchmarks.warehouse import plan as warehouse_plan
+from benchmarks.warehouse.report import report as report_warehouse
+from benchmarks.warehouse.run import run as run_warehouse
 from insight.services import open_services
 from insight.settings import load_settings
 
-_NAMES = ("batch", "segmentation", "streams")
+_NAMES = ("batch", "segmentation", "warehouse", "streams")
+_OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
 def main() -> None:
@@ -24,7 +28,9 @@ def main() -> None:
     names = arguments.names or _NAMES
     # By default the end of the process would leave a broker behind.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
-    _parts([each for each in names if each != "streams"])
+    _parts([each for each in names if each in ("batch", "segmentation")])
+    if "warehouse" in names:
+        _warehouse(arguments)
     if "streams" in names:
         _streams(arguments)
 
@@ -40,6 +46,10 @@ def _arguments() -> argparse.Namespace:
     for name in ("messages", "peer_messages", "memory_messages", "rounds", "latency_seconds"):
         option = f"--{name.replace('_', '-')}"
         streams.add_argument(option, type=int, default=getattr(default, name))
+    warehouse = parser.add_argument_group("warehouse", "As with streams.")
+    for name in _OPTIONS_OF_THE_WAREHOUSE:
+        size = getattr(warehouse_plan.Options(), name)
+        warehouse.add_argument(f"--{name.replace('_', '-')}", type=int, default=size)
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(_NAMES):
         parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(_NAMES)}")
@@ -71,6 +81,18 @@ def _batch() -> Comparison:
         settings = load_settings().model_copy(update={"home": Path(folder) / "home"})
         with open_services(settings) as services:
             return batch_load.run(services.database, Path(folder))
+
+
+def _warehouse(arguments: argparse.Namespace) -> None:
+    sizes = {name: getattr(arguments, name) for name in _OPTIONS_OF_THE_WAREHOUSE}
+    try:
+        options = warehouse_plan.Options(**sizes)
+    except ValueError as error:
+        sys.exit(f"python -m benchmarks: {error}")
+    results = run_warehouse(options)
+    sys.stdout.write(f"\n{report_warehouse(results)}\n")
+    if options.is_whole:
+        readme.write("warehouse", report_warehouse(results))
 
 
 def _streams(arguments: argparse.Namespace) -> None:

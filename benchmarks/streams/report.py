@@ -11,7 +11,8 @@ from benchmarks import machine
 from benchmarks.readme import table
 from benchmarks.streams.peers import debezium, quix
 from benchmarks.streams.run import Measured, Results
-from benchmarks.streams.targets import Target, targets
+from benchmarks.streams.targets import targets
+from benchmarks.target import verdicts
 from insight.settings import PROJECT_ROOT
 
 _MIB = 2**20
@@ -19,7 +20,7 @@ _MIB = 2**20
 
 def report(results: Results) -> str:
     """All that was measured."""
-    parts = [_targets(found)] if (found := targets(results)) else []
+    parts = [verdicts(found)] if (found := targets(results)) else []
     if results.measured:
         parts.append(_throughput(results.measured))
     if results.memory:
@@ -76,11 +77,6 @@ def _latency(results: Results) -> str:
         f" the loader used {found.loader_cpu:.0%} of a core and at most"
         f" {found.peak_rss / _MIB:.0f} MiB."
     )
-
-
-def _targets(found: Sequence[Target]) -> str:
-    rows = [(each.what, each.wanted, each.measured, each.verdict) for each in found]
-    return table(("target", "wanted", "measured", "verdict"), rows)
 
 
 def _conditions(results: Results) -> str:

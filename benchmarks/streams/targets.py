@@ -1,37 +1,9 @@
 """The measured ratios against what the design asks for: all within one run."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from benchmarks.streams.run import Results
-
-
-@dataclass(frozen=True)
-class Target:
-    """One line of the design's table of numbers, with what came out."""
-
-    what: str
-    limit: float
-    value: float
-    at_most: bool = False
-    unit: str = " x"
-
-    @property
-    def is_met(self) -> bool:
-        return self.value <= self.limit if self.at_most else self.value >= self.limit
-
-    @property
-    def wanted(self) -> str:
-        return f"{'at most' if self.at_most else 'at least'} {self.limit:g}{self.unit}"
-
-    @property
-    def measured(self) -> str:
-        return f"{self.value:.2f}{self.unit}"
-
-    @property
-    def verdict(self) -> str:
-        return "met" if self.is_met else "missed"
-
+from benchmarks.target import Target
 
 _RATES = {"loop": 1.0, "copy": 0.35, "quix": 10.0, "quix-lean": 10.0, "debezium": 3.0}
 _CPU = 1.3

@@ -20,6 +20,8 @@
         primary key (model, partition_id)
     );
     {%- endif %}
+    {#- A second run of the model waits for the first, and marks what is new after it. #}
+    select pg_advisory_xact_lock(hashtext('{{ reads }}'), hashtext('{{ reader }}'));
     {%- if not is_incremental() %}
     delete from {{ reads }} where model = '{{ reader }}';
     {%- else %}

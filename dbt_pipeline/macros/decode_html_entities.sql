@@ -14,5 +14,6 @@
     {%- for entity, character in entities -%}
         {%- set ns.expression = "replace(" ~ ns.expression ~ ", '" ~ entity ~ "', '" ~ character ~ "')" -%}
     {%- endfor -%}
-    {{ ns.expression }}
+    {#- Most texts have none: looking once is cheaper than replacing eighteen times. -#}
+    case when {{ text_column }} like '%&%' then {{ ns.expression }} else {{ text_column }} end
 {%- endmacro %}

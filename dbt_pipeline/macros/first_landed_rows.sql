@@ -108,6 +108,13 @@
         select arrivals.{{ key }}, lower(known.moment) as seen_at
         from arrivals
         cross join lateral unnest(arrivals.known_event_times) as known (moment)
+
+        {#- Also when the raw row that stood for the id is gone. #}
+        union all
+
+        select unread_keys.{{ key }}, published_row.event_timestamp as seen_at
+        from unread_keys
+        cross join {{ lookup('published', 'unread_keys', [key]) }} as published_row
         {%- endif %}
 
     ),

@@ -24,5 +24,7 @@
     insert into {{ target }} ({{ columns }})
     select {{ columns }}
     from {{ rebuilt }}
+    {%- if arg_dict['incremental_predicates'] %}
     where {{ arg_dict['incremental_predicates'] | join(' and ') }}
+    {%- endif %}
 {% endmacro %}

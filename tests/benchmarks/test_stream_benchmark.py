@@ -12,8 +12,8 @@ from benchmarks.streams.commits import Commit, window
 from benchmarks.streams.messages import Sale, contract, message, sales
 from benchmarks.streams.plan import CONTENDERS, Options, contenders
 from benchmarks.streams.processes import Sample, Samples, Usage, usage
-from benchmarks.streams.targets import Target
 from benchmarks.streams.workers.sale import decode
+from benchmarks.target import Target
 from streaming.messages.codec import Codec
 
 

@@ -15,6 +15,7 @@ _START = datetime(2019, 12, 30, tzinfo=UTC)
 
 
 def _price(rng: random.Random, event_at: datetime) -> Row:
+    """Over days, with hours in which there is none: an hour looks back at those before it."""
     return {
         "id": _id(rng),
         "source": "simulator",
@@ -22,7 +23,7 @@ def _price(rng: random.Random, event_at: datetime) -> Row:
         "currency": "usd",
         "price": rng.randrange(1, 99),
         "change_24h": rng.randrange(-9, 9),
-        "event_timestamp": event_at,
+        "event_timestamp": event_at + timedelta(hours=rng.randrange(60)),
     }
 
 
@@ -31,13 +32,13 @@ def _article(rng: random.Random, event_at: datetime) -> Row:
         "id": _id(rng),
         "source": "simulator",
         "headline": f"headline {rng.randrange(9)}",
-        "category": "crypto",
+        "category": rng.choice(["crypto", "markets"]),
         "source_name": rng.choice(["Reuters", "Times"]),
         "url": "u",
         "word_count": rng.randrange(1, 9),
-        "has_crypto_mention": True,
+        "has_crypto_mention": rng.choice([True, False]),
         "published_at": event_at,
-        "event_timestamp": event_at,
+        "event_timestamp": event_at + timedelta(days=rng.randrange(2)),
     }
 
 

@@ -75,6 +75,45 @@ _REFUNDS = f"""
         sale_refunded_amount, timestamp as refunded_at
     from refunds join summed using (original_transaction_id)"""
 
+_HOURS = f"""
+    with hours as (
+        select source, coin, currency, date_trunc('hour', event_timestamp, 'UTC') as hour,
+            array_agg(price order by event_timestamp, id) as prices,
+            count(*) filter (where abs(change_24h) >= 5) as large_change_count
+        from ({_first_landed("bitcoin_prices_raw")}) as first_landed
+        group by source, coin, currency, hour
+    ),
+    measured as (
+        select *, prices[1] as first, prices[cardinality(prices)] as last,
+            round(prices[cardinality(prices)] / prices[1] - 1, 10) as price_return
+        from hours
+    )
+    select source, coin, currency, measured.hour as hour_started_at, first as open_price,
+        measured.last as close_price, cardinality(prices) as price_count,
+        large_change_count, price_return,
+        (select round((max(p) - min(p)) / first, 10) from unnest(prices) as p) as range_share,
+        (select round(stddev_samp(prices[i + 1] / prices[i] - 1), 10)
+         from generate_series(1, cardinality(prices) - 1) as i) as realised_volatility,
+        before.hour as previous_hour_started_at, before.last as previous_close_price,
+        (select round(stddev_samp(around.price_return), 10) from measured as around
+         where around.coin = measured.coin
+           and around.hour between measured.hour - interval '23 hours' and measured.hour
+        ) as volatility_24h
+    from measured
+    left join lateral (
+        select earlier.hour, earlier.last from measured as earlier
+        where earlier.coin = measured.coin and earlier.hour < measured.hour
+        order by earlier.hour desc limit 1
+    ) as before on true"""
+
+_NEWS = f"""
+    select source, category, (event_timestamp at time zone 'UTC')::date as date_day,
+        case source_name when 'Reuters' then 'WIRE_SERVICE' else 'OTHER' end as source_category,
+        count(*) as article_count, count(*) filter (where has_crypto_mention)
+            as flagged_article_count, sum(word_count) as word_count
+    from ({_first_landed("news_events_raw")}) as first_landed
+    group by source, category, date_day, source_category"""
+
 _NET_REVENUE = f"""
     with sales as ({_first_landed("transactions_raw")}),
     refunds as ({_first_landed("refunds_raw")}),
@@ -155,4 +194,6 @@ EXPECTED: dict[str, str] = {
             case when transaction_amt < 0 then -transaction_amt else 0 end as money_out
         from ({_first_landed("account_transactions_raw")}) as first_landed""",
     "fct_stream_lateness": _lateness(),
+    "fct_bitcoin_prices": _HOURS,
+    "fct_news_daily": _NEWS,
 }

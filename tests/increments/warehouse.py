@@ -71,6 +71,11 @@ class StreamingWarehouse:
             assert incremental[name] == rows, name
 
 
+def copied(template: DatabaseEndpoint) -> DatabaseEndpoint:
+    """The database on which one test works."""
+    return template.named(f"{template.dbname}_copy")
+
+
 def _rows(connection: Connection, query: str | sql.Composed) -> tuple[list[str], Rows]:
     cursor = connection.execute(query)
     assert cursor.description is not None

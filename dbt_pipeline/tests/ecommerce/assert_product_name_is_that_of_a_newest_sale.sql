@@ -6,7 +6,7 @@ products as (
 
 ),
 
-sales as (
+sales as not materialized (
 
     select * from {{ ref('stg_online_sales') }}
 

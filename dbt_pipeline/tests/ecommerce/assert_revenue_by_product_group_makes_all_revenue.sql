@@ -1,7 +1,7 @@
 -- The product dimension neither drops nor doubles a sale.
 with
 
-sales as (
+sales as not materialized (
 
     select * from {{ ref('fct_sales') }}
 

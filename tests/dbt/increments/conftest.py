@@ -9,7 +9,7 @@ from databases import create_database, drop_database
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 from increments.models import neighbours
-from increments.warehouse import StreamingWarehouse
+from increments.warehouse import StreamingWarehouse, copied
 
 from insight.database import DatabaseEndpoint
 from insight.services import Services
@@ -65,7 +65,7 @@ def streams(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[StreamingWarehouse]:
     """A copy of the template: tables of the streams without a row, and every model built."""
-    endpoint = create_database(services, f"{template.dbname}_copy", template.dbname)
+    endpoint = create_database(services, copied(template).dbname, template.dbname)
     _enter(monkeypatch, folder, endpoint)
     for node in [*manifest.nodes.values(), *manifest.sources.values()]:
         monkeypatch.setattr(node, "database", endpoint.dbname)

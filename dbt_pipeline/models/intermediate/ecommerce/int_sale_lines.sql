@@ -1,3 +1,9 @@
+{{
+    config(
+        indexes=[{'columns': ['transaction_date']}]
+    )
+}}
+
 with
 
 sales as (

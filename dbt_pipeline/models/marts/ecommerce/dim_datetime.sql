@@ -2,7 +2,7 @@ with
 
 sales as (
 
-    select * from {{ ref('stg_online_sales') }}
+    select * from {{ ref('int_sale_lines') }}
 
 ),
 
@@ -52,7 +52,7 @@ bounds as (
 
     union all
 
-    -- Of streams the times: their index has the smallest and the largest at hand.
+    -- Of streams the times: an index has the smallest and the largest at hand, as of sale lines.
     select
         cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
         cast(max(event_timestamp) at time zone 'UTC' as date) as last_day

@@ -1,6 +1,7 @@
 with
 
-sales as (
+-- Not materialized: a copy of every sale would be made first.
+sales as not materialized (
 
     select * from {{ ref('stg_online_sales') }}
 
@@ -12,16 +13,29 @@ taxes as (
 
 ),
 
--- Names, categories and prices of a SKU change over time: the newest sale decides.
+last_days as (
+
+    select
+        product_sku,
+        max(transaction_date) as last_day
+    from sales
+    group by product_sku
+
+),
+
+-- Names, categories and prices of a SKU change over time: the newest sale decides. Only sales of the last
+-- day are sorted.
 newest as (
 
-    select distinct on (product_sku)
-        product_sku,
-        product_name,
-        product_category,
-        avg_price
+    select distinct on (sales.product_sku)
+        sales.product_sku,
+        sales.product_name,
+        sales.product_category,
+        sales.avg_price
     from sales
-    order by product_sku asc, transaction_date desc, _file desc, _row desc
+    inner join last_days
+        on sales.product_sku = last_days.product_sku and sales.transaction_date = last_days.last_day
+    order by sales.product_sku asc, sales._file desc, sales._row desc
 
 ),
 

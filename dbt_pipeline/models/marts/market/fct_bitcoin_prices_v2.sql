@@ -101,7 +101,7 @@ neighbours as (
     from rebuilt
     cross join
         lateral (
-            select *
+            select published.*
             from published
             where
                 published.source = rebuilt.source
@@ -109,6 +109,7 @@ neighbours as (
                 and published.currency = rebuilt.currency
                 and published.hour_started_at >= rebuilt.hour_started_at - interval '23 hours'
                 and published.hour_started_at <= rebuilt.hour_started_at + interval '23 hours'
+            order by published.hour_started_at
             -- Keeps the planner from turning the look-ups into a scan of the whole relation.
             offset 0
         ) as neighbour
@@ -122,7 +123,7 @@ neighbours as (
     from rebuilt
     cross join
         lateral (
-            select *
+            select published.*
             from published
             where
                 published.source = rebuilt.source

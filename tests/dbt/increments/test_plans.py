@@ -1,0 +1,45 @@
+"""An increment reads what its new rows affect, and finds it through indexes."""
+
+from increments.models import incremental_models, names
+from increments.plans import Scan, carry_out, statements
+from increments.warehouse import StreamingWarehouse
+
+from benchmarks.warehouse.history import EVERY, add_events
+from insight.database import connect
+
+_HISTORY, _NEW = 20_000, 40
+
+# Rows of one relation that one scan may read. A day of a stream has 1,440 events, and the new
+# ones, of which some are late, touch two.
+_BOUND = 5 * _NEW
+_BOUNDS = {"fct_stream_lateness": 3 * 1_440}
+
+
+def test_an_increment_touches_the_affected_window_only(streams: StreamingWarehouse) -> None:
+    models = incremental_models(streams.manifest)
+    history = {
+        *(f"streaming.{table}" for table in EVERY),
+        *(f"{model.schema}.{model.name}" for model in models),
+    }
+    _land(streams, 0, _HISTORY, load=1)
+    streams.run()
+    _land(streams, _HISTORY + 1, _HISTORY + _NEW, load=2)
+    sent = statements(streams, *names(models))
+    assert set(sent) == set(names(models))
+    _land(streams, _HISTORY + _NEW + 1, _HISTORY + 2 * _NEW, load=3)
+    for model, of_model in sent.items():
+        with connect(streams.endpoint) as connection:
+            scans = [each for each in carry_out(connection, of_model) if each.relation in history]
+        assert any(each.rows for each in scans), model
+        wasteful = [each for each in scans if _is_wasteful(each, _BOUNDS.get(model, _BOUND))]
+        assert not wasteful, (model, wasteful)
+
+
+def _is_wasteful(scan: Scan, bound: int) -> bool:
+    return scan.kind == "Seq Scan" or scan.rows > bound
+
+
+def _land(streams: StreamingWarehouse, first: int, last: int, load: int) -> None:
+    with connect(streams.endpoint, autocommit=True) as connection:
+        add_events(connection, first, last, load, dict.fromkeys(EVERY, 1))
+        connection.execute("vacuum analyze")
