@@ -143,6 +143,13 @@
             select arrivals.{{ key }}, known.said
             from arrivals
             cross join lateral jsonb_array_elements_text(arrivals.known_{{ column }}) as known (said)
+
+            {#- Also when the raw row that stood for the id is gone. #}
+            union all
+
+            select unread_keys.{{ key }}, published_row.{{ column }} as said
+            from unread_keys
+            cross join {{ lookup('published', 'unread_keys', [key]) }} as published_row
             {%- endif %}
         ) as sayings
         group by {{ key }}
