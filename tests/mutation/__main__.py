@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mutation.edits import edits_of
-from mutation.equivalents import Equivalent, is_equivalent, reviewed
+from mutation.equivalents import Equivalent, reviewed, unreviewed
 from mutation.report import Result, score, survivors, table
 from mutation.scratch import scratch_trials
 from mutation.trial import Trials
@@ -55,7 +55,7 @@ def _tried(
     node = trials.model(name)
     sql = node.raw_code
     edits = edits_of(sql)
-    wanted = [edit for edit in edits if not is_equivalent(known, name, edit, sql)]
+    wanted = list(unreviewed(known, name, edits, sql))
     equivalent[name] = len(edits) - len(wanted)
     with trials.on(name) as of_model:
         for number, edit in enumerate(wanted[:limit], 1):

@@ -1,6 +1,7 @@
 """Edits that change nothing a reader of the model could see, each reviewed and with its reason."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,16 @@ REVIEWED = Path(__file__).with_name("equivalents.yml")
 
 @dataclass(frozen=True)
 class Equivalent:
-    """A line of a model and what an edit makes of it, both without outer blanks."""
+    """Lines of a model and what an edit makes of them, without outer blanks.
+
+    `occurrence` tells equal lines apart: 1 is the first place where this edit is possible.
+    """
 
     model: str
     before: str
     after: str
     reason: str
+    occurrence: int = 1
 
 
 def reviewed(path: Path = REVIEWED) -> list[Equivalent]:
@@ -25,12 +30,14 @@ def reviewed(path: Path = REVIEWED) -> list[Equivalent]:
     return [Equivalent(**entry) for entry in yaml.safe_load(path.read_text()) or []]
 
 
-def is_equivalent(known: Sequence[Equivalent], model: str, edit: Edit, sql: str) -> bool:
-    before, after = edit.difference(sql)
-    return any((each.model, each.before, each.after) == (model, before, after) for each in known)
-
-
-def outdated(known: Sequence[Equivalent], texts: dict[str, str]) -> list[Equivalent]:
-    """Entries whose line stands in none of the models any more."""
-    lines = {name: " ".join(text.split()) for name, text in texts.items()}
-    return [each for each in known if each.before not in lines.get(each.model, "")]
+def unreviewed(
+    known: Iterable[Equivalent], model: str, edits: Sequence[Edit], sql: str
+) -> Iterator[Edit]:
+    """The edits of a model that nobody has found to change nothing."""
+    places = {(each.before, each.after, each.occurrence) for each in known if each.model == model}
+    seen: Counter[tuple[str, str]] = Counter()
+    for edit in edits:
+        difference = edit.difference(sql)
+        seen[difference] += 1
+        if (*difference, seen[difference]) not in places:
+            yield edit
