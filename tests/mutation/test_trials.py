@@ -18,8 +18,7 @@ flags: {send_anonymous_usage_stats: false}
 models: {tiny: {+materialized: table}}
 """
 _READINGS = "select 'a' as sensor, 1 as value union all select 'a', 3 union all select 'b', 2"
-_MODEL = """
-with readings as (
+_MODEL = """with readings as (
 
     select * from {{ ref('readings') }}
 
@@ -28,8 +27,7 @@ with readings as (
 select sensor, sum(value) as total
 from readings
 where value > 1
-group by sensor
-"""
+group by sensor"""
 _YAML = """
 version: 2
 models:
@@ -109,7 +107,7 @@ def test_the_model_is_as_it_was_afterwards(trials: Trials) -> None:
     with trials.on("tested") as tested:
         tested.outcome(edits_of(_MODEL)[-1])
     assert trials.digest("marts.tested") == rows
-    assert trials.model("tested").raw_code.strip() == _MODEL.strip()
+    assert trials.model("tested").raw_code == _MODEL
 
 
 def test_a_model_whose_tests_fail_without_an_edit_is_refused(trials: Trials) -> None:
