@@ -4,7 +4,7 @@ BIN     := .venv/bin
 DBT_SQL := dbt_pipeline/models dbt_pipeline/macros dbt_pipeline/tests dbt_pipeline/analyses
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench docs lock clean
+.PHONY: help install demo test check bench mutate docs lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ check: install ## Lint, types, SQL style, import order, YAML schemas
 
 bench: install ## Measure the parts against plain baselines, side by side
 	@$(BIN)/python -m benchmarks
+
+mutate: install ## Change each mart one edit at a time; print which edits no test notices
+	@PYTHONPATH=tests $(BIN)/python -m mutation $(if $(MODELS),--models $(MODELS))
 
 docs: install ## Build the documentation site and the dbt docs into site/
 	@$(BIN)/insight run

@@ -21,7 +21,10 @@ _TECHNICAL = {
     "dbt_scd_id",
 }
 _SCHEMAS = ("raw", "staging", "intermediate", "marts", "snapshots", "seeds")
-_BOOKKEEPING = {"loaded_files", "rejected_rows", "stream_reads"}
+_BOOKKEEPING = {
+    *("loaded_files", "rejected_rows", "stream_reads"),
+    *("stg_dbt_runs", "stg_dbt_run_results", "fct_dbt_model_timings", "fct_dbt_test_flakiness"),
+}
 
 
 def content_of(home: Path) -> dict[str, tuple[int, str]]:

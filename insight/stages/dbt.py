@@ -107,7 +107,9 @@ def _follow(line: str, on_progress: Progress, complaints: list[str]) -> None:
         complaints.append(line.strip())
         return
     data = event.get("data", {})
-    if "index" in data and "total" in data:
+    # The project's own hooks count for themselves, as 1 of 1.
+    is_hook = str(event.get("info", {}).get("name", "")).startswith("LogHook")
+    if "index" in data and "total" in data and not is_hook:
         on_progress(int(data["index"]), int(data["total"]))
     if event.get("info", {}).get("level") == "error":
         complaints.append(str(event["info"].get("msg", "")).strip())

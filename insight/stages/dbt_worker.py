@@ -75,9 +75,9 @@ class _Session:
 
 def _results(result: object) -> Iterator[list[str]]:
     for each in getattr(result, "results", ()):
-        if each.node.resource_type == "operation" and each.status == "success":
-            continue  # a hook that has nothing to complain about is no model or test
-        yield [each.node.unique_id, str(each.status), str(each.message or "")]
+        # The project's own hooks are no models; of them only a failure matters.
+        if each.node.resource_type != "operation" or each.status != "success":
+            yield [each.node.unique_id, str(each.status), str(each.message or "")]
 
 
 def fingerprint(project: Path) -> Fingerprint:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from databases import create_database, drop_database
 from dbt.cli.main import dbtRunner
+from warehouse_events import EVENTS
 
 from batch.generator import generate
 from batch.loader import load_directory
@@ -25,41 +26,6 @@ RunDbt = Callable[[str], tuple[bool, str]]
 RunDbtIn = Callable[[Path, DatabaseEndpoint, str], tuple[bool, str]]
 
 _DBT = Path(sys.executable).with_name("dbt")
-
-_EVENTS = """
-insert into streaming.bitcoin_prices_raw
-select
-    md5(i::text), 'coingecko_simulator', 'bitcoin', 'usd', 7200 + i % 97, i % 13 - 6,
-    timestamptz '2019-12-30 00:00+00' + i * interval '5 minutes', now(), i / 4, 1 + i % 4, 1
-from generate_series(0, 575) as i;
-insert into streaming.news_events_raw
-select
-    md5(i::text), 'newsapi_simulator', repeat('word ', i % 13) || 'Bitcoin', null, 'crypto',
-    (array['Reuters', 'BBC News', 'Example Times'])[i % 3 + 1], 'https://news.example/' || i,
-    timestamptz '2019-12-30 00:00+00' + i * interval '1 hour', i % 13 + 1, true,
-    timestamptz '2019-12-30 00:00+00' + i * interval '1 hour', now(), i / 4, 5 + i % 4, 1
-from generate_series(0, 47) as i;
--- Some sales come minutes late, and every ninth comes twice.
-insert into streaming.transactions_raw
-select
-    md5('sale' || i - (i % 9) / 8), 'P00' || 1 + i % 6, 'S00' || 1 + i % 3, 'C' || i % 50,
-    10 + i % 990 + (i % 100) / 100.0,
-    timestamptz '2019-12-30 00:00+00' + i * interval '30 seconds'
-    - (i % 10 / 9) * (i % 4) * interval '6 minutes', now(), i / 4, 9 + i % 4, 2 + i / 500
-from generate_series(0, 1999) as i;
-insert into streaming.refunds_raw
-select
-    md5('refund' || row_number() over (order by transaction_id)), transaction_id, product_id,
-    store_id, customer_id, 5, 'changed_mind', timestamp + interval '1 day',
-    now(), _offset, 4 + _partition_id, _load_id
-from streaming.transactions_raw
-where _offset % 10 = 5;
-insert into streaming.account_transactions_raw
-select
-    md5('movement' || i), 'A' || i % 40, (i % 7 - 3) * 12.34,
-    timestamptz '2019-12-30 00:00+00' + i * interval '5 minutes', now(), i / 4, 17 + i % 4, 6
-from generate_series(0, 499) as i;
-"""
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +56,7 @@ def raw_endpoint(
     load_directory(endpoint, files)
     create_tables(endpoint, load_contracts())
     with connect(endpoint) as connection:
-        connection.execute(_EVENTS)
+        connection.execute(EVENTS)
     yield endpoint
     drop_database(services, endpoint.dbname)
 

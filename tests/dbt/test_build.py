@@ -19,6 +19,7 @@ select table_schema || '.' || table_name
 from information_schema.tables
 where table_schema in ('intermediate', 'marts', 'seeds', 'snapshots', 'staging')
   and table_name <> 'stream_reads'
+  and not table_name ~ '_dbt_'
 """
 
 
