@@ -10,7 +10,7 @@ from insight.database import connect
 _HISTORY, _NEW = 20_000, 40
 
 # Rows that all visits of one scan may read, those thrown away included: a scan of history reads
-# twenty thousand. A day of a stream has 1,440 events, and the new ones, some of them late, touch two.
+# twenty thousand. A day of a stream has 1,440 events; the new ones, some of them late, touch two.
 _BOUND = 5 * _NEW
 _BOUNDS = {"fct_stream_lateness": 3 * 1_440}
 
