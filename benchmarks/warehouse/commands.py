@@ -56,7 +56,11 @@ class Project:
         subprocess.run(
             [str(_DBT), "--quiet", *arguments],
             cwd=self.folder,
-            env=environment(database),
+            env={
+                **environment(database),
+                "DBT_TARGET_PATH": str(self.folder / "target"),
+                "DBT_LOG_PATH": str(self.folder / "logs"),
+            },
             check=True,
         )
         wall = time.perf_counter() - started
