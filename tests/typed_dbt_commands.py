@@ -10,7 +10,7 @@ TYPED = {
     "dbt run --select tag:streaming": "stg_news",
     "dbt show --select stg_bitcoin --limit 5": "coingecko_simulator",
     "dbt ls --select version:old --resource-type model": "fct_bitcoin_prices.v1",
-    "dbt show --select fct_bitcoin_prices.v1 --limit 5": "high_volatility_count",
+    "dbt show --select fct_bitcoin_prices.v1 --limit 5": "coingecko_simulator",
     "dbt run-operation get_row_count --args '{table_name: stg_bitcoin}'": "stg_bitcoin: 576 rows",
     "dbt test --select test_type:singular": "WARN=0 ERROR=0",
     "dbt test --select test_type:unit": "WARN=0 ERROR=0",

@@ -81,6 +81,7 @@ def test_every_mart_refuses_a_row_without_its_key(warehouse: DatabaseEndpoint) -
         ("fct_segment_balance", "segment_id"),
         ("fct_bitcoin_prices", "hour_started_at"),
         ("fct_news_daily", "date_day"),
+        ("fct_market_daily", "date_day"),
         ("dim_pos_products", "product_id"),
         ("dim_pos_stores", "store_id"),
         ("fct_pos_transactions", "transaction_id"),

@@ -84,5 +84,5 @@ def test_the_plain_name_is_the_latest_version(built: DatabaseEndpoint) -> None:
                    using (source, coin, currency, hour_started_at)"""
         ).fetchone()
     assert renamed is not None
-    assert renamed[0] > 0
+    assert renamed[0] != 0
     assert renamed[1] is True
