@@ -24,7 +24,7 @@ def model_has_a_key_test(manifest: Manifest) -> Iterator[Finding]:
     """Every model, seed and snapshot says by a test what makes a row one row."""
     for node in nodes(manifest, "model", "seed", "snapshot"):
         if not tested_keys(manifest, node):
-            yield Finding(label(node), "has no unique and no unique_combination test")
+            yield Finding(label(node), "has no test of its key (unique, unique_combination, has_valid_history)")
 
 
 def tested_keys(manifest: Manifest, node: Node) -> list[list[str]]:
@@ -36,6 +36,8 @@ def tested_keys(manifest: Manifest, node: Node) -> list[list[str]]:
             keys.append([arguments["column_name"]])
         elif test["test_metadata"]["name"] == "unique_combination":
             keys.append(sorted(arguments["columns"]))
+        elif test["test_metadata"]["name"] == "has_valid_history":
+            keys.append(sorted([arguments["key"], "dbt_valid_from"]))
     return keys
 
 

@@ -22,6 +22,11 @@ _CHANNEL = """\
         examples: [till]
       - name: product_id
 """
+_DESCRIBED_CHANNEL = """\
+    columns:
+      - name: channel
+        description: Till or phone.
+"""
 
 
 def test_models_keep_rows_deleted_from_raw_until_a_refresh_may_lose_them(
@@ -91,6 +96,10 @@ def test_a_column_that_a_contract_gains_reaches_the_models_with_a_full_refresh(
     monkeypatch.chdir(folder)
     model = folder / "models" / "staging" / "retail" / "stg_transactions.sql"
     model.write_text(model.read_text().replace("customer_id,", "customer_id,\n        channel,"))
+    described = folder / "models" / "staging" / "retail" / "_retail__models.yml"
+    before, _, after = described.read_text().partition("  - name: stg_transactions\n")
+    after = after.replace("    columns:\n", _DESCRIBED_CHANNEL, 1)
+    described.write_text(f"{before}  - name: stg_transactions\n{after}")
     run = ["--quiet", "run", "--select", "stg_transactions"]
     refused = dbtRunner().invoke(run)
     assert "full_refresh: True" in str(refused.result)

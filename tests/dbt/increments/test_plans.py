@@ -12,7 +12,13 @@ _HISTORY, _NEW = 20_000, 40
 # Rows that all visits of one scan may read, those thrown away included: a scan of history reads
 # twenty thousand. A day of a stream has 1,440 events; the new ones, some of them late, touch two.
 _BOUND = 5 * _NEW
-_BOUNDS = {"fct_stream_lateness": 3 * 1_440}
+_DAYS = 3 * 1_440
+_BOUNDS = {
+    "fct_bitcoin_prices": 400,  # the touched hours, the one before, and the 23 after each
+    "fct_news_daily": _DAYS,
+    "fct_pos_net_revenue_daily": _DAYS,
+    "fct_stream_lateness": _DAYS,
+}
 
 
 def test_an_increment_touches_the_affected_window_only(streams: StreamingWarehouse) -> None:

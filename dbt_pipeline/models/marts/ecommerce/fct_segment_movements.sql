@@ -70,7 +70,7 @@ departed as (
 
 ),
 
-final as (
+changes as (
 
     select * from entered
 
@@ -82,19 +82,25 @@ final as (
 
     select * from departed
 
+),
+
+final as (
+
+    select
+        -- ids
+        customer_id,
+        from_segment_id,
+        to_segment_id,
+
+        -- times
+        moved_at,
+
+        -- text
+        movement_kind,
+        from_segment_name,
+        to_segment_name
+    from changes
+
 )
 
-select
-    -- ids
-    customer_id,
-    from_segment_id,
-    to_segment_id,
-
-    -- times
-    moved_at,
-
-    -- text
-    movement_kind,
-    from_segment_name,
-    to_segment_name
-from final
+select * from final
