@@ -24,7 +24,7 @@ def model_has_a_key_test(manifest: Manifest) -> Iterator[Finding]:
     """Every model, seed and snapshot says by a test what makes a row one row."""
     for node in nodes(manifest, "model", "seed", "snapshot"):
         if not tested_keys(manifest, node):
-            yield Finding(label(node), "has no test of its key (unique, unique_combination, has_valid_history)")
+            yield Finding(label(node), "has no test of its key")
 
 
 def tested_keys(manifest: Manifest, node: Node) -> list[list[str]]:

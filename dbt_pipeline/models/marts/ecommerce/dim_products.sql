@@ -23,8 +23,8 @@ last_days as (
 
 ),
 
--- Names, categories and prices of a SKU change over time: the newest sale decides. Only sales of the last
--- day are sorted.
+-- Names, categories and prices of a SKU change over time: the newest sale decides. Only sales of
+-- the last day are sorted.
 newest as (
 
     select distinct on (sales.product_sku)
