@@ -14,7 +14,7 @@ TYPED = {
     "dbt run-operation get_row_count --args '{table_name: stg_bitcoin}'": "stg_bitcoin: 576 rows",
     "dbt test --select test_type:singular": "WARN=0 ERROR=0",
     "dbt test --select test_type:unit": "WARN=0 ERROR=0",
-    "dbt test --select test_name:valid_transaction_amount": "PASS=4 WARN=0 ERROR=0",
+    "dbt test --select test_name:valid_transaction_amount": "PASS=5 WARN=0 ERROR=0",
     "dbt source freshness": "PASS freshness of raw.customers",
     "dbt docs generate": "Catalog written",
     "dbt docs generate --static": "Catalog written",

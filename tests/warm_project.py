@@ -23,7 +23,7 @@ class WarmProject:
 
     def invoke(self, *arguments: str) -> dbtRunnerResult:
         """Run a dbt command, whatever comes of it."""
-        return dbtRunner(manifest=self.manifest).invoke(["--quiet", *arguments])
+        return dbtRunner(manifest=self.manifest).invoke(["--quiet", "--no-write-json", *arguments])
 
     def succeed(self, *arguments: str) -> None:
         """Run a dbt command in which nothing may fail."""

@@ -179,7 +179,8 @@ def test_an_empty_relation_ends_nobody(history: History, options: tuple[str, ...
     outcome = history.project.invoke("snapshot", "--select", "customer_snapshot", *options)
     assert not outcome.success
     assert isinstance(outcome.result, RunExecutionResult)
-    assert "what customer_snapshot reads is empty" in str(outcome.result.results[0].message)
+    [told] = [each for each in outcome.result.results if each.node.name == "customer_snapshot"]
+    assert "what customer_snapshot reads is empty" in str(told.message)
     assert history.rows() == before
     history.run(b=_CHICAGO)
 

@@ -24,7 +24,9 @@ class StreamingWarehouse:
 
     def dbt(self, *arguments: str) -> None:
         """Any dbt command; it must succeed."""
-        outcome = dbtRunner(manifest=self.manifest).invoke(["--quiet", *arguments])
+        outcome = dbtRunner(manifest=self.manifest).invoke(
+            ["--quiet", "--no-write-json", *arguments]
+        )
         assert outcome.success, outcome.result
 
     def run(self, *options: str) -> None:

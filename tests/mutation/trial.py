@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
@@ -57,7 +58,7 @@ class Trials:
         [node] = [
             node
             for node in self._manifest.nodes.values()
-            if isinstance(node, ModelNode) and node.name == name
+            if isinstance(node, ModelNode) and Path(node.original_file_path).stem == name
         ]
         return node
 
@@ -75,7 +76,7 @@ class Trials:
             yield trials
         finally:
             node.raw_code = text
-            self.invoke("run", "--select", f"{name}+", "--full-refresh")
+            self.invoke("run", "--select", f"{_selector(node)}+", "--full-refresh")
 
     def invoke(self, command: str, *arguments: str) -> Answer:
         """What failed, as (kind of node, name, message); empty when all is well."""
@@ -131,20 +132,25 @@ class ModelTrials:
 
     def _of_the_model(self) -> Answer:
         """What fails of its unit tests and of building it."""
-        name, failed = self._node.name, []
+        name, failed = _selector(self._node), []
         if self._trials.has_unit_test(self._node):
             failed = self._trials.invoke("test", "--select", f"{name},test_type:unit")
         return failed or self._trials.invoke("run", "--select", name, "--full-refresh")
 
     def _of_what_stands_on_it(self) -> Answer:
         """What fails of building the models after it and of all data tests from it on."""
-        selected, failed = ("--fail-fast", "--select", f"{self._node.name}+", "--exclude"), []
+        name = _selector(self._node)
+        selected, failed = ("--fail-fast", "--select", f"{name}+", "--exclude"), []
         if self._trials.has_children(self._node):
-            failed = self._trials.invoke("run", *selected, self._node.name, "--full-refresh")
+            failed = self._trials.invoke("run", *selected, name, "--full-refresh")
         return failed or self._trials.invoke("test", *selected, "test_type:unit")
 
     def _relation(self) -> str:
         return f'"{self._node.schema}"."{self._node.alias}"'
+
+
+def _selector(node: ModelNode) -> str:
+    return node.name if node.version is None else f"{node.name}.v{node.version}"
 
 
 def _judged(failed: Answer) -> Outcome:

@@ -22,7 +22,7 @@ _CHANNEL = """\
         examples: [till]
       - name: product_id
 """
-_DESCRIBED_CHANNEL = """\
+_DESCRIBED_CHANNEL = """
     columns:
       - name: channel
         description: Till or phone.
@@ -98,7 +98,7 @@ def test_a_column_that_a_contract_gains_reaches_the_models_with_a_full_refresh(
     model.write_text(model.read_text().replace("customer_id,", "customer_id,\n        channel,"))
     described = folder / "models" / "staging" / "retail" / "_retail__models.yml"
     before, _, after = described.read_text().partition("  - name: stg_transactions\n")
-    after = after.replace("    columns:\n", _DESCRIBED_CHANNEL, 1)
+    after = after.replace("\n    columns:\n", _DESCRIBED_CHANNEL, 1)
     described.write_text(f"{before}  - name: stg_transactions\n{after}")
     run = ["--quiet", "run", "--select", "stg_transactions"]
     refused = dbtRunner().invoke(run)

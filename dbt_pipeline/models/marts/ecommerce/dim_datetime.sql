@@ -50,41 +50,16 @@ bounds as (
 
     select min(spend_date) as first_day, max(spend_date) as last_day from spend
 
-    union all
-
     -- Of streams the times: an index has the smallest and the largest at hand, as of sale lines.
-    select
-        cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
-        cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
-    from prices
+    {%- for events in ('prices', 'news', 'pos_sales', 'pos_refunds', 'account_movements') %}
 
     union all
 
     select
         cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
         cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
-    from news
-
-    union all
-
-    select
-        cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
-        cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
-    from pos_sales
-
-    union all
-
-    select
-        cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
-        cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
-    from pos_refunds
-
-    union all
-
-    select
-        cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
-        cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
-    from account_movements
+    from {{ events }}
+    {%- endfor %}
 
 ),
 
