@@ -1,7 +1,8 @@
 {#- dbt calls it for a table that is just filled. The keys of a contract are added here, not in the
     statement that fills the table: dbt reports the rows of its last part. -#}
 {% macro postgres__create_indexes(relation) -%}
-    {%- if (config.get('contract') or {}).get('enforced') -%}
+    {%- set contract = config.get('contract') -%}
+    {%- if contract and contract.enforced -%}
         {%- for key in adapter.render_raw_model_constraints(raw_constraints=model['constraints']) -%}
             {%- do run_query('alter table ' ~ relation ~ ' add ' ~ key) -%}
         {%- endfor -%}

@@ -41,7 +41,8 @@ _CHANGES = {
 
 # Tests that read what is changed; most of them fail or pass for reasons of their own.
 _TESTS = (
-    "equal_row_count_dim_pos_stores_1__ref_pos_stores_ has_valid_history_customer_snapshot_customer_id"
+    "equal_row_count_dim_pos_stores_1__ref_pos_stores_"
+    " has_valid_history_customer_snapshot_customer_id"
     " relationships_fct_pos_transactions_store_id__store_id__ref_dim_pos_stores_"
     " not_null_stg_tax_amount_product_category"
 )
