@@ -22,9 +22,9 @@ _KEPT_TOGETHER = frozenset({"dbt", "documentation", "main_job"})
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Path(__file__).parent
     for item in items:
-        folder = item.path.relative_to(tests).parts[0]
-        if folder in _KEPT_TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(folder))
+        folder = item.path.parent.relative_to(tests)
+        if folder.parts and folder.parts[0] in _KEPT_TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(str(folder)))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 TYPED = {
     "dbt debug": "All checks passed!",
     "dbt deps": "",
-    "dbt parse": "",
     "dbt seed": "Completed successfully",
     "dbt run": "Completed successfully",
     "dbt snapshot": "Completed successfully",
