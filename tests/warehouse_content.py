@@ -23,7 +23,8 @@ _TECHNICAL = {
 _SCHEMAS = ("raw", "staging", "intermediate", "marts", "snapshots", "seeds")
 _BOOKKEEPING = {
     *("loaded_files", "rejected_rows", "stream_reads"),
-    *("stg_dbt_runs", "stg_dbt_run_results", "fct_dbt_model_timings", "fct_dbt_test_flakiness"),
+    *("stg_dbt_runs", "stg_dbt_run_results"),
+    *("fct_dbt_runs", "fct_dbt_model_timings", "fct_dbt_test_flakiness"),
 }
 
 
