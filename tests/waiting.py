@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait until it is true; an outage that is under way counts as not yet."""
     deadline = time.monotonic() + seconds
     while not condition():

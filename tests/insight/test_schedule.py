@@ -3,12 +3,13 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from waiting import eventually
+import waiting
 
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import StageError
@@ -17,6 +18,8 @@ from insight.settings import load_settings
 from insight.stages import Context
 from insight.stages.schedule import refresh_when_loaded
 from insight.stages.warm_dbt import Interrupted, WarmDbt
+
+eventually = partial(waiting.eventually, seconds=90)
 
 _TABLES = """
 create schema streaming; create schema marts;

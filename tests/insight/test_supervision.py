@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
+import waiting
 from hypothesis import given
 from hypothesis import strategies as st
-from waiting import eventually
 
 from insight.supervision import BackOff, MergedLog, Role, StopRequest, Supervisor
+
+eventually = partial(waiting.eventually, seconds=15)
 
 _DEAF = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True)"

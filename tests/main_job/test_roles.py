@@ -30,7 +30,7 @@ def test_up_keeps_the_streaming_models_fresh_and_ends_on_ctrl_c(
     try:
         eventually(lambda: newest_price(workplace) > "2020-01-01", 120)
         roles.send_signal(signal.SIGINT)
-        printed, _ = roles.communicate(timeout=180)
+        printed, _ = roles.communicate(timeout=60)
     finally:
         roles.kill()
     assert roles.returncode == 0, printed

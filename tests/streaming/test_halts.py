@@ -4,13 +4,14 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import waiting
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from waiting import eventually
 
 from insight.database import DatabaseEndpoint, connect
 from insight.services import KafkaEndpoint
@@ -28,6 +29,8 @@ from streaming.operating.replay import replay
 from streaming.operating.verify import verify
 from streaming.progress import PartitionKey
 from streaming.run import StreamOptions, run_loader
+
+eventually = partial(waiting.eventually, seconds=20)
 
 
 def _load(database: DatabaseEndpoint, kafka: KafkaEndpoint, contract: Contract) -> LoadReport:

@@ -2,11 +2,12 @@
 
 import os
 import threading
+from functools import partial
 
 import pytest
+import waiting
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from waiting import eventually
 
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import IntegrityError
@@ -20,6 +21,8 @@ from streaming.loading.options import LoaderOptions
 from streaming.loading.report import LoadReport
 from streaming.progress import PartitionKey
 from streaming.run import StreamOptions, run_loader
+
+eventually = partial(waiting.eventually, seconds=20)
 
 
 def _load(
