@@ -29,6 +29,10 @@ class LoaderProcess:
         self._process.stdin.close()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
 

@@ -46,7 +46,7 @@ _MISSPELT = [
         "maturty",
     ),
     (
-        "snapshots/customer_snapshot.yml",
+        "snapshots/ecommerce/_ecommerce__snapshots.yml",
         "hard_deletes:",
         "hard_delets:",
         "snapshots[customer_snapshot].config",

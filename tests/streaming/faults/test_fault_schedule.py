@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable
 
 import pytest
+from loader_processes import LoaderProcess
+from psycopg.errors import UndefinedTable
+from waiting import eventually
 
 from insight.database import connect
 from streaming import progress
@@ -28,7 +31,7 @@ class Stage:
         self.postgres, self.database = postgres, database
         self.database_proxy, self.kafka_proxy = database_proxy, kafka_proxy
         self._start = start
-        self.loader = start()
+        self.loader = self._started()
         self.others = []
 
     def faults(self) -> list[Callable[[], None]]:
@@ -52,13 +55,13 @@ class Stage:
 
     def loader_killed(self) -> None:
         self.loader.kill()
-        self.loader = self._start()
+        self.loader = self._started()
 
     def loader_killed_in_a_batch(self) -> None:
         self.loader.kill()
         for step in (Step.COPYING, Step.BEFORE_COMMIT):
             assert self._start(step=step, nth=2, signal="SIGKILL").wait() == -9
-        self.loader = self._start()
+        self.loader = self._started()
 
     def loader_stopped_for_a_while(self) -> None:
         self.loader.send(signal.SIGSTOP)
@@ -66,7 +69,7 @@ class Stage:
         self.loader.send(signal.SIGCONT)
 
     def loader_joined(self) -> None:
-        self.others.append(self._start())
+        self.others.append(self._started())
 
     def partition_stolen(self) -> None:
         with connect(self.database) as connection:
@@ -122,6 +125,23 @@ class Stage:
         time.sleep(0.7)
         self.kafka_proxy.refuses = False
 
+    def _started(self) -> LoaderProcess:
+        """A loader that is past its start: one that starts without a database says so and ends."""
+        loader = self._start()
+        eventually(lambda: self._has_told_status(loader))
+        return loader
+
+    def _has_told_status(self, loader: LoaderProcess) -> bool:
+        with connect(self.database) as connection:
+            try:
+                told = connection.execute(
+                    "select 1 from streaming.loader_status where owner like %s",
+                    (f"%:{loader.pid}:%",),
+                )
+            except UndefinedTable:
+                return False
+            return told.fetchone() is not None
+
     def _alter(self, change: str) -> None:
         with connect(self.postgres.superuser, autocommit=True) as admin:
             admin.execute(f"alter database {self.database.dbname} {change}")
@@ -162,7 +182,7 @@ def stage(
 
 
 def test_any_sequence_of_faults_loses_and_doubles_nothing(
-    request, stage, producing, chance, eventually, loaded, books_balance, all_arrived
+    request, stage, producing, chance, loaded, books_balance, all_arrived
 ) -> None:
     kafka = stage.kafka
     if stage.kafka_proxy is not None:
