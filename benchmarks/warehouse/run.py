@@ -17,6 +17,7 @@ from benchmarks.warehouse.plan import Options
 from insight.database import DatabaseEndpoint, connect
 from insight.services import Services, open_services
 from insight.settings import load_settings
+from ml_pipeline import results
 from ml_pipeline.run import segment_customers
 from streaming.contract import load_contracts
 from streaming.tables import create_tables
@@ -99,6 +100,7 @@ class _Bench:
         endpoint = self._services.database.named(name)
         load_directory(endpoint, files, generated=True)
         create_tables(endpoint, load_contracts())
+        results.create_tables(endpoint)
         self._land(endpoint, 0, sales)
         with connect(endpoint, autocommit=True) as connection:
             connection.execute("vacuum analyze")

@@ -7,10 +7,13 @@ from batch.generator import generate
 from batch.loader import LoadReport, load_directory
 from insight.database import DatabaseEndpoint, connect
 from insight.stages.context import Context
+from ml_pipeline.results import create_tables
 
 
 def run(context: Context) -> str:
     """Load the user's files, or generated ones when there are none."""
+    # dbt reads the results of the segmentation: before its first run they are empty, not missing.
+    create_tables(context.services.database)
     if context.data is not None:
         return _load(context, context.data, generated=False)
     if not context.generated and (own := _own_data_loaded_at(context.services.database)):

@@ -18,6 +18,7 @@ from batch.generator import generate
 from batch.loader import load_directory
 from insight.database import DatabaseEndpoint, connect
 from insight.services import Services
+from ml_pipeline import results
 from streaming.contract import load_contracts
 from streaming.tables import create_tables
 
@@ -55,6 +56,7 @@ def raw_endpoint(
     generate(files)
     load_directory(endpoint, files)
     create_tables(endpoint, load_contracts())
+    results.create_tables(endpoint)
     with connect(endpoint) as connection:
         connection.execute(EVENTS)
     yield endpoint

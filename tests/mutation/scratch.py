@@ -18,6 +18,7 @@ from batch.loader import load_directory
 from insight.database import DatabaseEndpoint, connect
 from insight.services import Services, open_services, stop
 from insight.settings import load_settings
+from ml_pipeline import results
 from streaming.contract import load_contracts
 from streaming.tables import create_tables
 
@@ -52,6 +53,7 @@ def _warehouse(services: Services, files: Path) -> Iterator[DatabaseEndpoint]:
         generate(files)
         load_directory(endpoint, files)
         create_tables(endpoint, load_contracts())
+        results.create_tables(endpoint)
         with connect(endpoint) as connection:
             connection.execute(EVENTS)
         yield endpoint

@@ -13,6 +13,7 @@ from increments.warehouse import StreamingWarehouse, copied
 
 from insight.database import DatabaseEndpoint
 from insight.services import Services
+from ml_pipeline import results
 from streaming.contract import load_contracts
 from streaming.tables import create_tables
 
@@ -22,6 +23,7 @@ def template(services: Services) -> Iterator[DatabaseEndpoint]:
     """The database from which each test gets a copy, filled by `manifest`."""
     endpoint = create_database(services, f"dbt_streams_{os.getpid()}")
     create_tables(endpoint, load_contracts())
+    results.create_tables(endpoint)
     yield endpoint
     drop_database(services, endpoint.dbname)
 
