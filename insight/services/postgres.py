@@ -6,6 +6,7 @@ password. The project works as the role `insight`, which owns its database and i
 
 import contextlib
 import importlib.util
+import os
 import secrets
 import shutil
 import subprocess
@@ -38,9 +39,14 @@ password_encryption = 'scram-sha-256'
 timezone = 'UTC'
 log_timezone = 'UTC'
 max_connections = 100
-shared_buffers = '256MB'
-maintenance_work_mem = '128MB'
-max_wal_size = '2GB'
+shared_buffers = '{shared_buffers}MB'
+# Ten thousand random keys change as many pages, and the first change of each writes it whole.
+wal_buffers = '64MB'
+checkpoint_timeout = '15min'
+# A few clients that read and join much, not many that read little.
+work_mem = '64MB'
+maintenance_work_mem = '256MB'
+max_wal_size = '4GB'
 # A client that was killed must not keep its locks until its statement ends.
 client_connection_check_interval = '1s'
 # The statements here are short; compiling them costs more than it saves.
@@ -51,6 +57,12 @@ _HOST_RULES = """
 local all all              scram-sha-256
 host  all all 127.0.0.1/32 scram-sha-256
 """
+
+
+def _shared_buffers_mb() -> int:
+    """A quarter of the memory, at most 1 GiB; the server takes what it uses of it."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(1024, memory // 4 // 2**20)
 
 
 def client_programs() -> Path:
@@ -120,7 +132,7 @@ class EmbeddedPostgres:
         if not created:
             raise self._failure("Postgres cannot create its data folder")
         with open(unfinished / "postgresql.auto.conf", "a") as stream:
-            stream.write(_SETTINGS)
+            stream.write(_SETTINGS.format(shared_buffers=_shared_buffers_mb()))
         (unfinished / "pg_hba.conf").write_text(_HOST_RULES)
         unfinished.rename(self._data)
 

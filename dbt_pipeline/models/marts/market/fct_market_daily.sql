@@ -97,78 +97,41 @@ bounds as (
 
 ),
 
--- A series begins with its first price. Were it to begin with the first sale, a coin whose prices
--- begin today would add rows to every day of the past.
-series as (
+-- A price is the last one known until the next. A series begins with its first price: were it to
+-- begin with the first sale, a coin whose prices begin today would add rows to all days before.
+spans as (
 
     select
-        source,
-        coin,
-        currency,
-        min(date_day) as first_day
+        prices_by_day.*,
+        lag(prices_by_day.close_price) over each_series as close_price_before,
+        lead(prices_by_day.date_day, 1, bounds.last_day + 1) over each_series
+            as next_priced_day
     from prices_by_day
-    group by source, coin, currency
+    cross join bounds
+    window each_series as (
+        partition by prices_by_day.source, prices_by_day.coin, prices_by_day.currency
+        order by prices_by_day.date_day
+    )
 
 ),
 
 days as (
 
     select
-        series.source,
-        series.coin,
-        series.currency,
-        calendar.date_day
-    from series
-    cross join bounds
-    inner join calendar on calendar.date_day between series.first_day and bounds.last_day
-
-),
-
--- A day without a price has the number of the last one with a price before it.
-numbered as (
-
-    select
-        days.*,
-        prices_by_day.open_price,
-        prices_by_day.high_price,
-        prices_by_day.low_price,
-        prices_by_day.close_price,
-        prices_by_day.last_price_at,
-        coalesce(prices_by_day.price_count, 0) as price_count,
-        prices_by_day.hourly_volatility,
-        count(prices_by_day.close_price) over (
-            partition by days.source, days.coin, days.currency order by days.date_day
-        ) as priced_day_number
-    from days
-    left join prices_by_day
-        on
-            days.source = prices_by_day.source
-            and days.coin = prices_by_day.coin
-            and days.currency = prices_by_day.currency
-            and days.date_day = prices_by_day.date_day
-
-),
-
-as_known as (
-
-    select
-        *,
-        max(close_price) over priced_day as as_of_price,
-        max(last_price_at) over priced_day as as_of_price_at
-    from numbered
-    window priced_day as (partition by source, coin, currency, priced_day_number)
-
-),
-
-in_sequence as (
-
-    select
-        *,
-        cast(date_day + 1 as timestamp) at time zone 'UTC' as day_ended_at,
-        lag(as_of_price) over (
-            partition by source, coin, currency order by date_day
-        ) as previous_close_price
-    from as_known
+        spans.*,
+        day.date_day as known_on,
+        day.date_day = spans.date_day as is_priced,
+        cast(day.date_day + 1 as timestamp) at time zone 'UTC' as day_ended_at
+    from spans
+    cross join
+        lateral (
+            select calendar.date_day
+            from calendar
+            where calendar.date_day >= spans.date_day and calendar.date_day < spans.next_priced_day
+            order by calendar.date_day
+            -- Keeps the planner from comparing each day of a series with each.
+            offset 0
+        ) as day
 
 ),
 
@@ -176,31 +139,37 @@ final as (
 
     select
         -- ids
-        in_sequence.source,
-        in_sequence.coin,
-        in_sequence.currency,
+        days.source,
+        days.coin,
+        days.currency,
 
         -- times
-        in_sequence.date_day,
-        in_sequence.as_of_price_at,
+        days.known_on as date_day,
+        days.last_price_at as as_of_price_at,
 
         -- prices
-        cast(in_sequence.open_price as numeric(28, 8)) as open_price,
-        cast(in_sequence.high_price as numeric(28, 8)) as high_price,
-        cast(in_sequence.low_price as numeric(28, 8)) as low_price,
-        cast(in_sequence.close_price as numeric(28, 8)) as close_price,
-        cast(in_sequence.as_of_price as numeric(28, 8)) as as_of_price,
+        cast(case when days.is_priced then days.open_price end as numeric(28, 8)) as open_price,
+        cast(case when days.is_priced then days.high_price end as numeric(28, 8)) as high_price,
+        cast(case when days.is_priced then days.low_price end as numeric(28, 8)) as low_price,
+        cast(case when days.is_priced then days.close_price end as numeric(28, 8)) as close_price,
+        cast(days.close_price as numeric(28, 8)) as as_of_price,
         cast(
-            extract(epoch from in_sequence.day_ended_at - in_sequence.as_of_price_at) / 3600
-            as numeric(14, 4)
+            extract(epoch from days.day_ended_at - days.last_price_at) / 3600 as numeric(14, 4)
         ) as as_of_price_age_hours,
-        cast(in_sequence.previous_close_price as numeric(28, 8)) as previous_close_price,
         cast(
-            in_sequence.close_price / nullif(in_sequence.previous_close_price, 0) - 1
-            as numeric(38, 10)
+            case when days.is_priced then days.close_price_before else days.close_price end
+            as numeric(28, 8)
+        ) as previous_close_price,
+        cast(
+            case
+                when days.is_priced
+                    then days.close_price / nullif(days.close_price_before, 0) - 1
+            end as numeric(38, 10)
         ) as day_return,
-        cast(in_sequence.hourly_volatility as numeric(38, 10)) as hourly_volatility,
-        cast(in_sequence.price_count as integer) as price_count,
+        cast(
+            case when days.is_priced then days.hourly_volatility end as numeric(38, 10)
+        ) as hourly_volatility,
+        cast(case when days.is_priced then days.price_count else 0 end as integer) as price_count,
 
         -- news
         cast(coalesce(articles_by_day.article_count, 0) as integer) as article_count,
@@ -216,10 +185,10 @@ final as (
         cast(
             coalesce(pos_by_day.gross_revenue - pos_by_day.refund_amount, 0) as numeric(22, 2)
         ) as pos_net_revenue
-    from in_sequence
-    left join articles_by_day on in_sequence.date_day = articles_by_day.date_day
-    left join online_sales on in_sequence.date_day = online_sales.date_day
-    left join pos_by_day on in_sequence.date_day = pos_by_day.date_day
+    from days
+    left join articles_by_day on days.known_on = articles_by_day.date_day
+    left join online_sales on days.known_on = online_sales.date_day
+    left join pos_by_day on days.known_on = pos_by_day.date_day
 
 )
 
