@@ -27,13 +27,16 @@ class Context:
     live: bool = False
 
     def build(self, *selection: str) -> DbtSummary:
-        """`dbt build` in this run's project and warehouse."""
+        """`dbt build` in this run's project and warehouse, without unit tests.
+
+        Those depend on the code alone, whatever the data: they are for who changes a model.
+        """
         as_of = self.settings.as_of_date
         variables = ["--vars", f"{{as_of_date: '{as_of}'}}"] if as_of else []
         return build(
             self.settings.dbt_project_dir,
             self.settings.home,
             self.services.database,
-            [*selection, *variables],
+            [*selection, *variables, "--exclude-resource-type", "unit_test"],
             lambda finished, total: self.tell(f"{finished} of {total} dbt nodes"),
         )

@@ -94,6 +94,13 @@ members as (
 -- What the prices of a rebuilt hour reach: the hour after it, however far, and the windows of the
 -- 23 hours after it. To fill those in, the hours before are needed as they stand.
 neighbours as (
+    {%- for reach, direction, fence in [
+        ("between rebuilt.hour_started_at - interval '23 hours'"
+            " and rebuilt.hour_started_at + interval '23 hours'", 'asc', 'offset 0'),
+        ('< rebuilt.hour_started_at', 'desc', 'limit 1'),
+        ('> rebuilt.hour_started_at', 'asc', 'limit 1'),
+    ] %}
+    {{- '\n\n    union all' if not loop.first }}
 
     select
         neighbour.*,
@@ -107,31 +114,10 @@ neighbours as (
                 published.source = rebuilt.source
                 and published.coin = rebuilt.coin
                 and published.currency = rebuilt.currency
-                and published.hour_started_at >= rebuilt.hour_started_at - interval '23 hours'
-                and published.hour_started_at <= rebuilt.hour_started_at + interval '23 hours'
-            order by published.hour_started_at
-            -- Keeps the planner from turning the look-ups into a scan of the whole relation.
-            offset 0
-        ) as neighbour
-    {%- for side, direction in [('<', 'desc'), ('>', 'asc')] %}
-
-    union all
-
-    select
-        neighbour.*,
-        neighbour.hour_started_at > rebuilt.hour_started_at as is_after
-    from rebuilt
-    cross join
-        lateral (
-            select published.*
-            from published
-            where
-                published.source = rebuilt.source
-                and published.coin = rebuilt.coin
-                and published.currency = rebuilt.currency
-                and published.hour_started_at {{ side }} rebuilt.hour_started_at
+                and published.hour_started_at {{ reach }}
             order by published.hour_started_at {{ direction }}
-            limit 1
+            -- Keeps the planner from turning the look-ups into a scan of the whole relation.
+            {{ fence }}
         ) as neighbour
     {%- endfor %}
 
