@@ -1,82 +1,16 @@
 with
 
-sales as (
-
-    select * from {{ ref('int_sale_lines') }}
-
-),
-
-spend as (
-
-    select * from {{ ref('stg_marketing_spend') }}
-
-),
-
-prices as (
-
-    select * from {{ ref('stg_bitcoin') }}
-
-),
-
-news as (
-
-    select * from {{ ref('stg_news') }}
-
-),
-
-pos_sales as (
-
-    select * from {{ ref('stg_transactions') }}
-
-),
-
-pos_refunds as (
-
-    select * from {{ ref('stg_refunds') }}
-
-),
-
-account_movements as (
-
-    select * from {{ ref('stg_account_transactions') }}
-
-),
-
 bounds as (
 
-    select min(transaction_date) as first_day, max(transaction_date) as last_day from sales
-
-    union all
-
-    select min(spend_date) as first_day, max(spend_date) as last_day from spend
-
-    -- Of streams the times: an index has the smallest and the largest at hand, as of sale lines.
-    {%- for events in ('prices', 'news', 'pos_sales', 'pos_refunds', 'account_movements') %}
-
-    union all
-
-    select
-        cast(min(event_timestamp) at time zone 'UTC' as date) as first_day,
-        cast(max(event_timestamp) at time zone 'UTC' as date) as last_day
-    from {{ events }}
-    {%- endfor %}
-
-),
-
-years as (
-
-    select
-        date_trunc('year', min(first_day)) as first_day,
-        date_trunc('year', max(last_day)) + interval '1 year' - interval '1 day' as last_day
-    from bounds
+    select * from {{ ref('int_calendar_bounds') }}
 
 ),
 
 days as (
 
     select cast(day_series.moment as date) as date_day
-    from years
-    cross join lateral generate_series(years.first_day, years.last_day, interval '1 day')
+    from bounds
+    cross join lateral generate_series(bounds.first_day, bounds.last_day, interval '1 day')
         as day_series (moment)
 
 ),
