@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import LiteralString
 
 import pandas as pd
 import psycopg
@@ -22,7 +23,7 @@ class SalesWindow:
     as_of: date
 
 
-_TOTALS = """
+_SALES_TOTALS = """
 copy (
     select
         customer_id,
@@ -36,22 +37,68 @@ copy (
 """
 
 
+# An order is a customer's day, and a refund belongs to the customer of its sale, as in the dbt
+# model int_pos_customer_rfm and in rfm.rfm_from_tills.
+_TILL_TOTALS = """
+copy (
+    with sales as not materialized (
+        select * from marts.fct_pos_transactions where date_day < {as_of}
+    ),
+    given_back as (
+        select sales.customer_id, sum(refunds.refund_amount) as amount
+        from marts.fct_pos_refunds as refunds
+        inner join sales on refunds.original_transaction_id = sales.transaction_id
+        where refunds.date_day < {as_of}
+        group by sales.customer_id
+    ),
+    days as (
+        select customer_id, date_day, sum(amount) as amount
+        from sales
+        group by customer_id, date_day
+    ),
+    customers as (
+        select
+            customer_id, max(date_day) as newest, count(*) as frequency, sum(amount) as amount
+        from days
+        group by customer_id
+    )
+    select
+        customer_id,
+        {as_of} - customers.newest as recency_days,
+        customers.frequency,
+        customers.amount - coalesce(given_back.amount, 0) as monetary
+    from customers
+    left join given_back using (customer_id)
+) to stdout (format csv, header)
+"""
+
+
 def read_window(connection: Connection, *, as_of: date | None = None) -> SalesWindow | None:
     """The window up to `as_of`, by default the day after the newest sale; None without sales.
 
     Sales of unknown customers count: the marts count their days from the same date.
     Raises StageError when the mart does not exist.
     """
+    return _window(connection, sql.Identifier("marts", "fct_sales"), "transaction_date", as_of)
+
+
+def read_till_window(connection: Connection, *, as_of: date | None = None) -> SalesWindow | None:
+    """As `read_window`, of the sales at the tills by UTC day."""
+    return _window(connection, sql.Identifier("marts", "fct_pos_transactions"), "date_day", as_of)
+
+
+def _window(
+    connection: Connection, mart: sql.Identifier, day: str, as_of: date | None
+) -> SalesWindow | None:
+    query = sql.SQL(
+        "select min({day}), max({day}) from {mart} where {day} < coalesce(%s, 'infinity'::date)"
+    ).format(day=sql.Identifier(day), mart=mart)
     try:
-        row = connection.execute(
-            "select min(transaction_date), max(transaction_date) from marts.fct_sales"
-            " where transaction_date < coalesce(%s, 'infinity'::date)",
-            [as_of],
-        ).fetchone()
+        row = connection.execute(query, [as_of]).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise StageError(
             "there are no sales to segment by",
-            where="marts.fct_sales",
+            where=mart.as_string().replace('"', ""),
             next_step="Run `insight transform` first",
         ) from error
     if row is None or row[0] is None:
@@ -64,7 +111,16 @@ def read_window(connection: Connection, *, as_of: date | None = None) -> SalesWi
 
 def read_rfm(connection: Connection, as_of: date) -> pd.DataFrame:
     """RFM frame of all known customers with a sale before `as_of`."""
-    query = sql.SQL(_TOTALS).format(
+    return _read_totals(connection, _SALES_TOTALS, as_of)
+
+
+def read_till_rfm(connection: Connection, as_of: date) -> pd.DataFrame:
+    """RFM frame of all customers of the tills with a sale before `as_of`, net of refunds."""
+    return _read_totals(connection, _TILL_TOTALS, as_of)
+
+
+def _read_totals(connection: Connection, totals: LiteralString, as_of: date) -> pd.DataFrame:
+    query = sql.SQL(totals).format(
         as_of=sql.SQL("{}::date").format(sql.Literal(as_of)), unknown=sql.Literal(UNKNOWN_CUSTOMER)
     )
     received = io.BytesIO()
@@ -73,5 +129,5 @@ def read_rfm(connection: Connection, as_of: date) -> pd.DataFrame:
             received.write(block)
     received.seek(0)
     # A customer called "NA" or "007" is neither missing nor a number.
-    totals = pd.read_csv(received, dtype={"customer_id": str}, keep_default_na=False)
-    return rfm_from_totals(totals)
+    frame = pd.read_csv(received, dtype={"customer_id": str}, keep_default_na=False)
+    return rfm_from_totals(frame)
