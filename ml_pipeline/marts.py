@@ -37,68 +37,28 @@ copy (
 """
 
 
-# An order is a customer's day, and a refund belongs to the customer of its sale, as in the dbt
-# model int_pos_customer_rfm and in rfm.rfm_from_tills.
-_TILL_TOTALS = """
-copy (
-    with sales as not materialized (
-        select * from marts.fct_pos_transactions where date_day < {as_of}
-    ),
-    given_back as (
-        select sales.customer_id, sum(refunds.refund_amount) as amount
-        from marts.fct_pos_refunds as refunds
-        inner join sales on refunds.original_transaction_id = sales.transaction_id
-        where refunds.date_day < {as_of}
-        group by sales.customer_id
-    ),
-    days as (
-        select customer_id, date_day, sum(amount) as amount
-        from sales
-        group by customer_id, date_day
-    ),
-    customers as (
-        select
-            customer_id, max(date_day) as newest, count(*) as frequency, sum(amount) as amount
-        from days
-        group by customer_id
-    )
-    select
-        customer_id,
-        {as_of} - customers.newest as recency_days,
-        customers.frequency,
-        customers.amount - coalesce(given_back.amount, 0) as monetary
-    from customers
-    left join given_back using (customer_id)
-) to stdout (format csv, header)
-"""
-
-
 def read_window(connection: Connection, *, as_of: date | None = None) -> SalesWindow | None:
     """The window up to `as_of`, by default the day after the newest sale; None without sales.
 
     Sales of unknown customers count: the marts count their days from the same date.
     Raises StageError when the mart does not exist.
     """
-    return _window(connection, sql.Identifier("marts", "fct_sales"), "transaction_date", as_of)
+    return window_of(connection, "fct_sales", "transaction_date", as_of)
 
 
-def read_till_window(connection: Connection, *, as_of: date | None = None) -> SalesWindow | None:
-    """As `read_window`, of the sales at the tills by UTC day."""
-    return _window(connection, sql.Identifier("marts", "fct_pos_transactions"), "date_day", as_of)
-
-
-def _window(
-    connection: Connection, mart: sql.Identifier, day: str, as_of: date | None
+def window_of(
+    connection: Connection, mart: str, day: str, as_of: date | None
 ) -> SalesWindow | None:
+    """The window of a mart by its column of days. Raises StageError when it does not exist."""
     query = sql.SQL(
         "select min({day}), max({day}) from {mart} where {day} < coalesce(%s, 'infinity'::date)"
-    ).format(day=sql.Identifier(day), mart=mart)
+    ).format(day=sql.Identifier(day), mart=sql.Identifier("marts", mart))
     try:
         row = connection.execute(query, [as_of]).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise StageError(
             "there are no sales to segment by",
-            where=mart.as_string().replace('"', ""),
+            where=f"marts.{mart}",
             next_step="Run `insight transform` first",
         ) from error
     if row is None or row[0] is None:
@@ -111,15 +71,11 @@ def _window(
 
 def read_rfm(connection: Connection, as_of: date) -> pd.DataFrame:
     """RFM frame of all known customers with a sale before `as_of`."""
-    return _read_totals(connection, _SALES_TOTALS, as_of)
+    return read_totals(connection, _SALES_TOTALS, as_of)
 
 
-def read_till_rfm(connection: Connection, as_of: date) -> pd.DataFrame:
-    """RFM frame of all customers of the tills with a sale before `as_of`, net of refunds."""
-    return _read_totals(connection, _TILL_TOTALS, as_of)
-
-
-def _read_totals(connection: Connection, totals: LiteralString, as_of: date) -> pd.DataFrame:
+def read_totals(connection: Connection, totals: LiteralString, as_of: date) -> pd.DataFrame:
+    """RFM frame of a COPY query with {as_of} and {unknown} in it, one row a customer."""
     query = sql.SQL(totals).format(
         as_of=sql.SQL("{}::date").format(sql.Literal(as_of)), unknown=sql.Literal(UNKNOWN_CUSTOMER)
     )

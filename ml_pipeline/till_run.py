@@ -16,7 +16,6 @@ from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import InputError
 from ml_pipeline.clustering import assign_clusters, fit_centres
 from ml_pipeline.features import FEATURES, Labels, Matrix, Scaler, fit_scaler, log_features
-from ml_pipeline.marts import read_till_rfm, read_till_window
 from ml_pipeline.results import (
     POS_CLUSTERING,
     POS_CUSTOMER_CLUSTERS,
@@ -25,6 +24,7 @@ from ml_pipeline.results import (
 )
 from ml_pipeline.segmentation import data_sha256, library_versions, reason_to_skip
 from ml_pipeline.sweep import DEFAULT_K, LARGEST_K, SMALLEST_K
+from ml_pipeline.till_marts import read_till_rfm, read_till_window
 
 # Raise it when the same data may get other clusters than before.
 _CODE_VERSION = 1
@@ -42,9 +42,9 @@ class TillClusters:
     def sentence(self) -> str:
         """One short sentence for the stage."""
         if self.skipped_reason:
-            return f"no clusters at the tills: {self.skipped_reason}"
+            return f"no clusters of till customers: {self.skipped_reason}"
         unchanged = ", unchanged" if self.unchanged else ""
-        return f"{self.customers:,} customers of the tills in {self.clusters} clusters{unchanged}"
+        return f"{self.customers:,} till customers in {self.clusters} clusters{unchanged}"
 
 
 def cluster_till_customers(

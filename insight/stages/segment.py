@@ -31,7 +31,7 @@ def run(context: Context) -> str:
 def _till_clusters(context: Context) -> str:
     from ml_pipeline.till_run import cluster_till_customers
 
-    context.tell("customers of the tills")
+    context.tell("till customers")
     return cluster_till_customers(
         context.services.database, as_of=context.settings.as_of_date
     ).sentence()
