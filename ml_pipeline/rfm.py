@@ -29,21 +29,10 @@ def rfm_from_sales(lines: pd.DataFrame, *, as_of: date | None = None) -> pd.Data
     Frequency counts distinct transactions. Any row order gives the same frame. Raises InputError
     for an amount or a date that is none.
     """
-    if lines.empty:
-        return rfm_from_totals(pd.DataFrame(columns=["customer_id", *COLUMNS[1:4]]))
-    days = _days(lines, "transaction_date")
-    as_of = as_of or day_after_newest(days)
-    known = lines.assign(transaction_date=days, cents=_cents(lines, "total_amount"))[
-        (days < pd.Timestamp(as_of)) & (lines["customer_id"] != UNKNOWN_CUSTOMER)
-    ]
-    totals = known.groupby("customer_id", sort=False, as_index=False).agg(
-        newest=("transaction_date", "max"),
-        frequency=("transaction_id", "nunique"),
-        cents=("cents", "sum"),
-    )
-    totals["recency_days"] = (pd.Timestamp(as_of) - totals["newest"]).dt.days
-    totals["monetary"] = totals["cents"] / 100
-    return rfm_from_totals(totals)
+    known = lines[lines["customer_id"] != UNKNOWN_CUSTOMER]
+    # Sales of the unknown customer count for the date: the marts count from the same day.
+    as_of = as_of or _default_as_of(lines, "transaction_date")
+    return _rfm_of_lines(known, as_of)
 
 
 def rfm_from_tills(
@@ -57,22 +46,43 @@ def rfm_from_tills(
     of a sale that is not there off nobody's. `as_of` is by default the day after the newest sale.
     Raises InputError for an amount or a date that is none.
     """
-    if sales.empty:
-        return rfm_from_sales(pd.DataFrame())
+    as_of = as_of or _default_as_of(sales, "date_day")
     days = _days(sales, "date_day")
-    as_of = as_of or day_after_newest(days)
-    orders = sales.assign(transaction_id=days, transaction_date=days, total_amount=sales["amount"])
-    rfm = rfm_from_sales(orders, as_of=as_of)
-    known = sales[days < pd.Timestamp(as_of)]
+    lines = sales.assign(transaction_id=days, transaction_date=days, total_amount=sales["amount"])
+    rfm = _rfm_of_lines(lines, as_of)
+    known = sales[days < pd.Timestamp(as_of)].rename(columns={"customer_id": "buyer_id"})
     made = refunds[_days(refunds, "date_day") < pd.Timestamp(as_of)]
     given_back = made.assign(cents=_cents(made, "refund_amount")).merge(
-        known, left_on="original_transaction_id", right_on="transaction_id", suffixes=("", "_sold")
+        known[["transaction_id", "buyer_id"]],
+        left_on="original_transaction_id",
+        right_on="transaction_id",
     )
-    owner = "customer_id_sold" if "customer_id" in refunds else "customer_id"
-    cents = rfm["customer_id"].map(given_back.groupby(owner)["cents"].sum()).fillna(0)
+    cents = rfm["customer_id"].map(given_back.groupby("buyer_id")["cents"].sum()).fillna(0)
     # In whole cents: the difference of two amounts as fractions is not the amount in the table.
     net = (rfm["monetary"] * 100).round() - cents
     return rfm_from_totals(rfm.assign(monetary=net / 100))
+
+
+def _rfm_of_lines(lines: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    days = _days(lines, "transaction_date")
+    dated = lines.assign(transaction_date=days, cents=_cents(lines, "total_amount"))
+    totals = (
+        dated[days < pd.Timestamp(as_of)]
+        .groupby("customer_id", sort=False, as_index=False)
+        .agg(
+            newest=("transaction_date", "max"),
+            frequency=("transaction_id", "nunique"),
+            cents=("cents", "sum"),
+        )
+    )
+    totals["recency_days"] = (pd.Timestamp(as_of) - totals["newest"]).dt.days
+    totals["monetary"] = totals["cents"] / 100
+    return rfm_from_totals(totals)
+
+
+def _default_as_of(frame: pd.DataFrame, column: str) -> date:
+    # Of no sales every day gives the same: nobody.
+    return date(1970, 1, 1) if frame.empty else day_after_newest(_days(frame, column))
 
 
 def rfm_from_totals(totals: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ all_sales as not materialized (
 
 ),
 
-all_refunds as (
+refunds as (
 
     select * from {{ ref('fct_pos_refunds') }}
 
@@ -22,13 +22,6 @@ segments as (
 sales as not materialized (
 
     select * from all_sales
-    where {{ is_before_as_of('date_day') }}
-
-),
-
-refunds as (
-
-    select * from all_refunds
     where {{ is_before_as_of('date_day') }}
 
 ),
@@ -57,6 +50,16 @@ totals as (
 
 ),
 
+as_of as (
+
+    select
+        coalesce(
+            cast(nullif('{{ var("as_of_date") }}', '') as date), max(last_order_date) + 1
+        ) as as_of_date
+    from totals
+
+),
+
 -- By the customer of the sale: who brings the goods back need not be who bought them, and what was
 -- given back for a sale that has not arrived was never counted.
 given_back as (
@@ -66,17 +69,9 @@ given_back as (
         sum(refunds.refund_amount) as refund_amount
     from refunds
     inner join sales on refunds.original_transaction_id = sales.transaction_id
+    cross join as_of
+    where refunds.date_day < as_of.as_of_date
     group by sales.customer_id
-
-),
-
-as_of as (
-
-    select
-        coalesce(
-            cast(nullif('{{ var("as_of_date") }}', '') as date), max(last_order_date) + 1
-        ) as as_of_date
-    from totals
 
 ),
 
