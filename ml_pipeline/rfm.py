@@ -156,7 +156,7 @@ def score_rfm(rfm: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fifths(better_when_higher: pd.Series) -> pd.Series:
-    # Integers only: 5 * 0.6 as a float falls below 3 and would move a whole tie group.
+    # Integers only: as floats 0.6 / 0.2 is below 3, which would move a whole tie group.
     strictly_worse = better_when_higher.rank(method="min").to_numpy(dtype=np.int64) - 1
     scores = 1 + HIGHEST_SCORE * strictly_worse // max(1, len(strictly_worse))
     return pd.Series(scores, index=better_when_higher.index)

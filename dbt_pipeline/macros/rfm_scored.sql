@@ -1,7 +1,7 @@
 {#-
     Customers with r_score, f_score and m_score from 1 (weakest) to 5 (best). A score is 1 + floor(5 *
-    customers strictly worse / customers): equal values have equal scores in any order of the rows, and
-    whole numbers only, because 5 * 0.6 as a fraction can fall just below 3 and move a whole group.
+    customers strictly worse / customers): equal values have equal scores in any order of the rows. Whole
+    numbers only: as floats 0.6 / 0.2 is below 3, which would move a whole group.
 -#}
 {% macro rfm_scored(customers) -%}
     {%- set worst_first = {
