@@ -25,7 +25,7 @@ _MODELS = ("fct_customer_rfm", "int_pos_customer_rfm", "fct_rfm_cut_points")
 
 # As wide as the mart that dbt makes. By the square a fifth of the customers has 45 % of the orders.
 # The tills have no customer here.
-_MARTS = """
+_TABLES = """
 create schema marts;
 create unlogged table marts.fct_orders as
 select
@@ -48,10 +48,11 @@ from generate_series(1, {orders}) as i
 cross join lateral (
     select (power((hashint8(i + 3) & 1048575) / 1048576.0, 2) * {customers})::bigint::text as id
 ) as customer;
-create table marts.fct_pos_transactions
-    (transaction_id text, customer_id text, date_day date, amount numeric(12, 2));
-create table marts.fct_pos_refunds
-    (original_transaction_id text, date_day date, refund_amount numeric(12, 2));
+create schema staging;
+create table staging.stg_transactions
+    (transaction_id text, customer_id text, event_date date, amount numeric(12, 2));
+create table staging.stg_refunds
+    (original_transaction_id text, event_date date, refund_amount numeric(12, 2));
 """
 _NTILE = """
 create table baseline as
@@ -118,7 +119,7 @@ def _measure(database: DatabaseEndpoint, project: Project, orders: int) -> Resul
 
 
 def _fill(database: DatabaseEndpoint, orders: int) -> None:
-    statements = sql.SQL(_MARTS).format(
+    statements = sql.SQL(_TABLES).format(
         orders=sql.Literal(orders), customers=sql.Literal(max(1, orders // _ORDERS_A_CUSTOMER))
     )
     with connect(database, autocommit=True) as connection:

@@ -20,14 +20,18 @@ from ml_pipeline.rfm_segments import read_segment_map, segment_rfm
 from ml_pipeline.till_marts import read_till_rfm
 
 _TABLES = {
-    "fct_sales": "transaction_id text, customer_id text, transaction_date date,"
+    "marts.fct_sales": "transaction_id text, customer_id text, transaction_date date,"
     " total_amount numeric(22, 2)",
-    "fct_orders": "transaction_id text, customer_id text, order_date date,"
+    "marts.fct_orders": "transaction_id text, customer_id text, order_date date,"
     " total_amount numeric(22, 2)",
-    "fct_pos_transactions": "transaction_id text, customer_id text, date_day date,"
+    "marts.fct_pos_transactions": "transaction_id text, customer_id text, date_day date,"
     " amount numeric(12, 2)",
-    "fct_pos_refunds": "refund_id text, original_transaction_id text, customer_id text,"
+    "marts.fct_pos_refunds": "refund_id text, original_transaction_id text, customer_id text,"
     " date_day date, refund_amount numeric(12, 2)",
+    "staging.stg_transactions": "transaction_id text, customer_id text, event_date date,"
+    " amount numeric(12, 2)",
+    "staging.stg_refunds": "refund_id text, original_transaction_id text, customer_id text,"
+    " event_date date, refund_amount numeric(12, 2)",
 }
 _MODELS = ("int_pos_customer_rfm", "fct_customer_rfm", "fct_rfm_cut_points")
 _MEASURES = ("recency_days", "frequency", "monetary")
@@ -47,13 +51,14 @@ class Shops:
 def warehouse_of_marts(
     services: Services, copy_project: Callable[[], Path]
 ) -> Iterator[tuple[DatabaseEndpoint, WarmProject]]:
-    """A database with nothing but the marts that RFM reads, and the project on it."""
+    """A database with nothing but the tables that RFM reads, and the project on it."""
     endpoint = create_database(services, "rfm_agreement")
     results.create_tables(endpoint)
     with connect(endpoint) as connection:
         connection.execute("create schema marts")
+        connection.execute("create schema staging")
         for name, columns in _TABLES.items():
-            connection.execute(f"create table marts.{name} ({columns})")
+            connection.execute(f"create table {name} ({columns})")
     with warm_project(copy_project(), endpoint) as project:
         project.succeed("seed", "--select", "rfm_segments")
         yield endpoint, project
@@ -186,14 +191,14 @@ def _fill(endpoint: DatabaseEndpoint, shops: Shops) -> None:
     )
     rows = {
         "fct_sales": shops.lines,
-        "fct_orders": orders,
+        "marts.fct_orders": orders,
         "fct_pos_transactions": shops.sales,
         "fct_pos_refunds": shops.refunds,
     }
     with connect(endpoint) as connection:
         for name, frame in rows.items():
-            connection.execute(f"truncate marts.{name}")
-            with connection.cursor().copy(f"copy marts.{name} from stdin") as copy:
+            connection.execute(f"truncate {name}")
+            with connection.cursor().copy(f"copy {name} from stdin") as copy:
                 for row in frame.itertuples(index=False):
                     copy.write_row(row)
 

@@ -3,13 +3,13 @@ with
 -- Not materialized: it is read twice, and a copy of it would go to disk first.
 all_sales as not materialized (
 
-    select * from {{ ref('fct_pos_transactions') }}
+    select * from {{ ref('stg_transactions') }}
 
 ),
 
 refunds as (
 
-    select * from {{ ref('fct_pos_refunds') }}
+    select * from {{ ref('stg_refunds') }}
 
 ),
 
@@ -22,7 +22,7 @@ segments as (
 sales as not materialized (
 
     select * from all_sales
-    where {{ is_before_as_of('date_day') }}
+    where {{ is_before_as_of('event_date') }}
 
 ),
 
@@ -31,10 +31,10 @@ orders as (
 
     select
         customer_id,
-        date_day as order_date,
+        event_date as order_date,
         sum(amount) as gross_amount
     from sales
-    group by customer_id, date_day
+    group by customer_id, event_date
 
 ),
 
@@ -70,7 +70,7 @@ given_back as (
     from refunds
     inner join sales on refunds.original_transaction_id = sales.transaction_id
     cross join as_of
-    where refunds.date_day < as_of.as_of_date
+    where refunds.event_date < as_of.as_of_date
     group by sales.customer_id
 
 ),
