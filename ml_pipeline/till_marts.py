@@ -21,15 +21,13 @@ copy (
         where refunds.date_day < {as_of}
         group by sales.customer_id
     ),
-    days as (
-        select customer_id, date_day, sum(amount) as amount
-        from sales
-        group by customer_id, date_day
-    ),
     customers as (
         select
-            customer_id, max(date_day) as newest, count(*) as frequency, sum(amount) as amount
-        from days
+            customer_id,
+            max(date_day) as newest,
+            count(distinct date_day) as frequency,
+            sum(amount) as amount
+        from sales
         group by customer_id
     )
     select

@@ -190,10 +190,12 @@ def _fill(endpoint: DatabaseEndpoint, shops: Shops) -> None:
         .round(2)
     )
     rows = {
-        "fct_sales": shops.lines,
+        "marts.fct_sales": shops.lines,
         "marts.fct_orders": orders,
-        "fct_pos_transactions": shops.sales,
-        "fct_pos_refunds": shops.refunds,
+        "marts.fct_pos_transactions": shops.sales,
+        "marts.fct_pos_refunds": shops.refunds,
+        "staging.stg_transactions": shops.sales,
+        "staging.stg_refunds": shops.refunds,
     }
     with connect(endpoint) as connection:
         for name, frame in rows.items():
