@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import batch_load, machine, readme, segmentation
+from benchmarks import batch_load, machine, readme, rfm, segmentation
 from benchmarks.comparison import Comparison
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
@@ -18,7 +18,7 @@ from benchmarks.warehouse.run import run as run_warehouse
 from insight.services import open_services
 from insight.settings import load_settings
 
-_NAMES = ("batch", "segmentation", "warehouse", "streams")
+_NAMES = ("batch", "segmentation", "rfm", "warehouse", "streams")
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
@@ -29,6 +29,8 @@ def main() -> None:
     # By default the end of the process would leave a broker behind.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     _parts([each for each in names if each in ("batch", "segmentation")])
+    if "rfm" in names:
+        _rfm(arguments.orders)
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
@@ -46,6 +48,9 @@ def _arguments() -> argparse.Namespace:
     for name in ("messages", "peer_messages", "memory_messages", "rounds", "latency_seconds"):
         option = f"--{name.replace('_', '-')}"
         streams.add_argument(option, type=int, default=getattr(default, name))
+    parser.add_argument_group("rfm", "As with streams.").add_argument(
+        "--orders", type=int, default=rfm.ORDERS
+    )
     warehouse = parser.add_argument_group("warehouse", "As with streams.")
     for name in _OPTIONS_OF_THE_WAREHOUSE:
         size = getattr(warehouse_plan.Options(), name)
@@ -81,6 +86,15 @@ def _batch() -> Comparison:
         settings = load_settings().model_copy(update={"home": Path(folder) / "home"})
         with open_services(settings) as services:
             return batch_load.run(services.database, Path(folder))
+
+
+def _rfm(orders: int) -> None:
+    if orders < 1:
+        sys.exit("python -m benchmarks: there must be an order")
+    content = rfm.report(rfm.run(orders))
+    sys.stdout.write(f"\n{content}\n")
+    if orders == rfm.ORDERS:
+        readme.write("rfm", content)
 
 
 def _warehouse(arguments: argparse.Namespace) -> None:

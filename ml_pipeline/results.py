@@ -39,7 +39,25 @@ CUSTOMER_SEGMENTS = ResultTable(
     keys=("customer_id",),
 )
 
-TABLES: tuple[ResultTable, ...] = (CUSTOMER_SEGMENTS,)
+POS_CUSTOMER_CLUSTERS = ResultTable(
+    "pos_customer_clusters",
+    {"customer_id": "text", "cluster_id": "integer not null"},
+    keys=("customer_id",),
+)
+
+# At most one row: the clustering that pos_customer_clusters holds.
+POS_CLUSTERING = ResultTable(
+    "pos_clustering",
+    {
+        "fingerprint": "text",
+        "as_of": "date not null",
+        "customers": "bigint not null",
+        "model": "jsonb not null",
+    },
+    keys=("fingerprint",),
+)
+
+TABLES: tuple[ResultTable, ...] = (CUSTOMER_SEGMENTS, POS_CUSTOMER_CLUSTERS, POS_CLUSTERING)
 
 
 def create_tables(database: DatabaseEndpoint) -> None:

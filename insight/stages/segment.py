@@ -25,7 +25,16 @@ def run(context: Context) -> str:
         k=context.settings.segment_count,
         as_of=context.settings.as_of_date,
     )
-    return _summary(report)
+    return "; ".join([_summary(report), _till_clusters(context)])
+
+
+def _till_clusters(context: Context) -> str:
+    from ml_pipeline.till_run import cluster_till_customers
+
+    context.tell("till customers")
+    return cluster_till_customers(
+        context.services.database, as_of=context.settings.as_of_date
+    ).sentence()
 
 
 def _summary(report: "SegmentationReport") -> str:

@@ -186,6 +186,8 @@ def test_the_published_names_exist(nodes: list[Node]) -> None:
         "dim_datetime",
         "fct_sales",
         "fct_customer_segments",
+        "fct_customer_rfm",
+        "fct_pos_customer_segments",
         "customer_segments",
         "customer_snapshot",
         "product_snapshot",

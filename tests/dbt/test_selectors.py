@@ -31,7 +31,9 @@ def test_before_and_after_ml_are_the_whole_project_and_share_nothing(nodes_of: N
     assert _built(before | after) == _built(nodes_of(""))
     assert "seed.dbt_pipeline.customer_segments" in after
     assert "model.dbt_pipeline.fct_customer_segments" in after
+    assert "model.dbt_pipeline.fct_pos_customer_segments" in after
     assert "model.dbt_pipeline.fct_sales" in before
+    assert "model.dbt_pipeline.int_pos_customer_rfm" in before
 
 
 def test_streaming_is_everything_that_reads_a_stream(nodes_of: NodesOf) -> None:
