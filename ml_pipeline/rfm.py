@@ -9,6 +9,8 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
+from ml_pipeline.customer_checks import expect_customers
+
 COLUMNS = ("customer_id", "recency_days", "frequency", "monetary", "average_order_value")
 UNKNOWN_CUSTOMER = "-1"
 HIGHEST_SCORE = 5
@@ -48,8 +50,10 @@ def rfm_from_sales(lines: pd.DataFrame, *, as_of: date | None = None) -> pd.Data
 def rfm_from_totals(totals: pd.DataFrame) -> pd.DataFrame:
     """RFM frame from one row a customer (customer_id, recency_days, frequency, monetary).
 
-    `frequency` is at least 1; `monetary` may be negative (returns above purchases).
+    `frequency` is at least 1; `monetary` may be negative (returns above purchases). Raises
+    InputError that names the customer whose figures are none.
     """
+    expect_customers(totals, COLUMNS[1:4])
     frame = pd.DataFrame(
         {
             "customer_id": totals["customer_id"].astype(str),

@@ -78,7 +78,9 @@ def test_too_few_or_equal_customers_are_not_segmented(population: Population) ->
     assert "at least 50" in str(reason_to_skip(population(1), 5))
     assert "at least 50" in str(reason_to_skip(population(0), None))
     equal = pd.concat([population(1)] * 60)
-    assert "differ in 1 ways" in str(reason_to_skip(equal, 5))
+    assert "all customers are equal" in str(reason_to_skip(equal, 5))
+    few = pd.concat([population(3)] * 20)
+    assert "set INSIGHT_SEGMENT_COUNT to 3" in str(reason_to_skip(few, 5))
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
