@@ -156,8 +156,8 @@ def _weak_clusters(stored: StoredSegmentation, taken: KResult) -> str:
     if not weak:
         return ""
     return (
-        f" They find again {', '.join(weak)} only (Jaccard index; {VALID_JACCARD:.2f} is asked for, "
-        f"{DISSOLVED_JACCARD:.2f} or less is no cluster)."
+        f" They find again {', '.join(weak)} only (Jaccard index; {VALID_JACCARD:.2f} is asked "
+        f"for, {DISSOLVED_JACCARD:.2f} or less is no cluster)."
     )
 
 

@@ -222,9 +222,7 @@ def _train(
         ) from error
 
 
-def _stop(
-    reason: str, rfm: pd.DataFrame, wanted: Fingerprint, before: StoredSegmentation
-) -> Stop:
+def _stop(reason: str, rfm: pd.DataFrame, wanted: Fingerprint, before: StoredSegmentation) -> Stop:
     distance = mean_squared_distance(before.model, rfm)
     drift = Drift(
         psi=population_stability(before.feature_bins, rfm),

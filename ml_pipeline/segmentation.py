@@ -48,9 +48,7 @@ def reason_to_skip(rfm: pd.DataFrame, k: int | None) -> str | None:
     """Why these customers cannot be segmented and what to do, None when they can."""
     if len(rfm) < FEWEST_CUSTOMERS:
         customers = "1 customer" if len(rfm) == 1 else f"{len(rfm)} customers"
-        return (
-            f"{customers} with sales, segments need at least {FEWEST_CUSTOMERS}; load more sales"
-        )
+        return f"{customers} with sales, segments need at least {FEWEST_CUSTOMERS}; load more sales"
     needed = k or DEFAULT_K
     distinct = distinct_points(log_features(rfm), needed)
     if distinct == 1:

@@ -168,9 +168,9 @@ def bootstrap_stability(
 ) -> Stability:
     """How far refits agree with `labels`, over all rows.
 
-    Each refit sees as many rows, 5,000 at most, drawn with replacement. Agreement is the adjusted Rand index
-    (Hubert and Arabie 1985); of each cluster it is the mean over the refits of the Jaccard index
-    with the most similar cluster (Hennig 2007).
+    Each refit sees as many rows, 5,000 at most, drawn with replacement. Agreement is the adjusted
+    Rand index (Hubert and Arabie 1985); of each cluster it is the mean over the refits of the
+    Jaccard index with the most similar cluster (Hennig 2007).
     """
     draw = np.random.default_rng(RANDOM_STATE)
     agreements, found_again = [], []

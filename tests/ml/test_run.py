@@ -387,7 +387,9 @@ def test_a_warehouse_made_anew_gets_the_history_of_the_model(
 ) -> None:
     run(sweep=True)
     run(k=4, sweep=True)
-    columns = "run_id, run_number, silhouette, stability_mean, jaccard_min, psi_frequency, labels_in"
+    columns = (
+        "run_id, run_number, silhouette, stability_mean, jaccard_min, psi_frequency, labels_in"
+    )
     before = _runs(filled, columns)
     assert all(None not in row[:5] for row in before)
     with connect(filled) as connection:

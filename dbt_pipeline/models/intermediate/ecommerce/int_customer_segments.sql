@@ -41,7 +41,7 @@ labels as (
         segment_id,
         segment_name
     from seed_labels
-    where (select labels_in from place) = 'seed'
+    where (select place.labels_in from place) = 'seed'
 
     union all
 
@@ -50,7 +50,7 @@ labels as (
         segment_id,
         segment_name
     from table_labels
-    where (select labels_in from place) = 'table'
+    where (select place.labels_in from place) = 'table'
 
 ),
 
