@@ -73,13 +73,13 @@ def run() -> Results:
         folder.chmod(0o755)
         settings = load_settings().model_copy(update={"home": folder / "home"})
         with open_services(settings) as services:
-            return _measure(services.database, folder)
+            return _measure(services.database)
 
 
-def _measure(database: DatabaseEndpoint, folder: Path) -> Results:
+def _measure(database: DatabaseEndpoint) -> Results:
     ours, baseline = [], []
-    for number in range(_RUNS):
-        ours.append(_apart(_write_labels, database, folder / str(number)))
+    for _ in range(_RUNS):
+        ours.append(_apart(_write_labels, database))
         baseline.append(_apart(_fit_and_predict))
     return Results(tuple(ours), tuple(baseline))
 
@@ -90,7 +90,7 @@ def _apart(side: Callable[..., Measured], *arguments: object) -> Measured:
         return pool.apply(side, arguments)
 
 
-def _write_labels(database: DatabaseEndpoint, folder: Path) -> Measured:
+def _write_labels(database: DatabaseEndpoint) -> Measured:
     """From the figures of each customer to labels that dbt reads, committed."""
     from insight.database import connect
     from ml_pipeline.export import seed_bytes

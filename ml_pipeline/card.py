@@ -164,11 +164,25 @@ def _weak_clusters(stored: StoredSegmentation, taken: KResult) -> str:
 def _centres(stored: StoredSegmentation) -> str:
     model = stored.model
     raw = from_logs(model.scaler.restore(model.centre_matrix))
+    taken = stored.sweep.result(model.k) if stored.sweep else None
+    again = taken.jaccard if taken and taken.jaccard else (None,) * model.k
     rows = [
-        (cluster, SEGMENT_NAMES[segment], *(f"{value:,.1f}" for value in centre))
-        for cluster, (segment, centre) in enumerate(zip(model.segment_ids, raw, strict=True))
+        (
+            cluster,
+            SEGMENT_NAMES[segment],
+            *(f"{value:,.1f}" for value in centre),
+            "" if jaccard is None else f"{jaccard:.3f}",
+        )
+        for cluster, (segment, centre, jaccard) in enumerate(
+            zip(model.segment_ids, raw, again, strict=True)
+        )
     ]
-    header = ("cluster", "segment", *(_FEATURE_TITLES[name] for name in model.features))
+    header = (
+        "cluster",
+        "segment",
+        *(_FEATURE_TITLES[name] for name in model.features),
+        "found again by refits (Jaccard)",
+    )
     return "## Centres\n\nGeometric means, in days, orders and money.\n\n" + _table(header, rows)
 
 

@@ -25,13 +25,7 @@ import pandas as pd
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import IntegrityError
 from ml_pipeline.card import render_card
-from ml_pipeline.drift import (
-    Drift,
-    bin_features,
-    distance_ratio,
-    moved_share,
-    population_stability,
-)
+from ml_pipeline.drift import Drift, bin_features, moved_share
 from ml_pipeline.export import content_of, read_seed, seed_bytes, sha256, write_atomically
 from ml_pipeline.features import net_refunders
 from ml_pipeline.marts import SalesWindow, read_rfm, read_window
@@ -53,6 +47,7 @@ from ml_pipeline.segment_results import LabelPlaces, Place, Stop, place_for
 from ml_pipeline.segmentation import (
     Training,
     data_sha256,
+    drift_since,
     library_versions,
     reason_to_skip,
     summarise,
@@ -224,12 +219,7 @@ def _train(
 
 def _stop(reason: str, rfm: pd.DataFrame, wanted: Fingerprint, before: StoredSegmentation) -> Stop:
     distance = mean_squared_distance(before.model, rfm)
-    drift = Drift(
-        psi=population_stability(before.feature_bins, rfm),
-        moved_share=None,
-        distance_ratio=distance_ratio(distance, before.latest.inertia_per_customer),
-    )
-    return Stop(reason, wanted, len(rfm), distance, drift)
+    return Stop(reason, wanted, len(rfm), distance, drift_since(before, rfm))
 
 
 def _drift(
@@ -239,12 +229,8 @@ def _drift(
         return None
     # Labels of other data, or changed by hand, would count as moved customers.
     last = outputs.labels.find(before.latest.seed_sha256)
-    distance = mean_squared_distance(before.model, rfm)
-    return Drift(
-        psi=population_stability(before.feature_bins, rfm),
-        moved_share=None if last is None else moved_share(read_seed(last), labels),
-        distance_ratio=distance_ratio(distance, before.latest.inertia_per_customer),
-    )
+    moved = None if last is None else moved_share(read_seed(last), labels)
+    return drift_since(before, rfm, moved=moved)
 
 
 def _picture(sweep: Sweep | None, taken: int) -> bytes | None:

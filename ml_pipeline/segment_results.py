@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
 from psycopg import sql
 
 from insight.database import Connection, DatabaseEndpoint, connect
@@ -116,6 +117,17 @@ class Stop:
     customers: int
     mean_squared_distance: float
     drift: Drift
+
+
+def read_runs(connection: Connection) -> pd.DataFrame:
+    """ml.segmentation_runs as a frame, oldest first; no row before the first run."""
+    names = list(SEGMENTATION_RUNS.columns)
+    if connection.execute("select to_regclass('ml.segmentation_runs')").fetchone() == (None,):
+        return pd.DataFrame(columns=names)
+    statement = sql.SQL("select {} from {} order by recorded_at, run_number").format(
+        sql.SQL(", ").join(map(sql.Identifier, names)), SEGMENTATION_RUNS.identifier
+    )
+    return pd.DataFrame(connection.execute(statement).fetchall(), columns=names)
 
 
 def run_rows(stored: StoredSegmentation) -> list[dict[str, object]]:

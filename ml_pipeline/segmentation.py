@@ -10,8 +10,15 @@ import pandas as pd
 from insight.errors import InputError
 from ml_pipeline.clustering import RANDOM_STATE, distinct_points, fit_centres, inertia
 from ml_pipeline.customer_checks import expect_customers
+from ml_pipeline.drift import Drift, distance_ratio, population_stability
 from ml_pipeline.features import FEATURES, Matrix, Scaler, fit_scaler, log_features
-from ml_pipeline.model import SegmentModel, SegmentSummary, assign
+from ml_pipeline.model import (
+    SegmentModel,
+    SegmentSummary,
+    StoredSegmentation,
+    assign,
+    mean_squared_distance,
+)
 from ml_pipeline.naming import (
     SEGMENT_NAMES,
     check_rules_still_hold,
@@ -103,6 +110,18 @@ def summarise(model: SegmentModel, rfm: pd.DataFrame) -> tuple[SegmentSummary, .
         for segment in sorted(set(model.segment_ids))
     ]
     return tuple(sorted(rows, key=lambda row: (-row.revenue, row.segment_id)))
+
+
+def drift_since(
+    before: StoredSegmentation, rfm: pd.DataFrame, *, moved: float | None = None
+) -> Drift:
+    """How far these customers are from those of a stored model; `moved` as in `moved_share`."""
+    distance = mean_squared_distance(before.model, rfm)
+    return Drift(
+        psi=population_stability(before.feature_bins, rfm),
+        moved_share=moved,
+        distance_ratio=distance_ratio(distance, before.latest.inertia_per_customer),
+    )
 
 
 def data_sha256(rfm: pd.DataFrame) -> str:
