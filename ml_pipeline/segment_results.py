@@ -62,13 +62,13 @@ class LabelPlaces:
         seed = content_of(self.seed)
         if seed is None or sha256(seed) != (labels if place == "seed" else nothing):
             return False
+        runs = _run_ids(stored)
         with connect(self.database) as connection:
-            if _known_runs(connection) >= {row["run_id"] for row in run_rows(stored)}:
-                in_use = [(_run_ids(stored)[-1], place)]
-                if _in_use(connection) == in_use:
-                    wanted = labels if place == "table" else nothing
-                    return _digest(connection) == wanted
-        return False
+            return (
+                _in_use(connection) == [(runs[-1], place)]
+                and _known_runs(connection) >= set(runs)
+                and _digest(connection) == (labels if place == "table" else nothing)
+            )
 
     def publish(self, stored: StoredSegmentation, labels: bytes, place: Place) -> None:
         """Write the labels to their place, record the runs and name the place.
@@ -244,9 +244,9 @@ def _in_use(connection: Connection) -> Sequence[tuple[object, ...]]:
     ).fetchall()
 
 
-def _known_runs(connection: Connection) -> set[object]:
+def _known_runs(connection: Connection) -> set[str]:
     rows = connection.execute("select run_id from ml.segmentation_runs").fetchall()
-    return {run_id for (run_id,) in rows}
+    return {str(run_id) for (run_id,) in rows}
 
 
 def _digest(connection: Connection) -> str:

@@ -31,6 +31,7 @@ def run(context: Context) -> str:
 
 
 def _summary(report: "SegmentationReport") -> str:
+    """One line: how many customers, where their labels lie, what has drifted."""
     if report.skipped_reason:
         return f"skipped: {report.skipped_reason}"
     parts = [f"{report.customers:,} customers in {len(report.segments)} segments"]
