@@ -12,6 +12,7 @@ from benchmarks.comparison import Comparison
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
 from benchmarks.streams.run import run as run_streams
+from benchmarks.target import verdicts
 from benchmarks.warehouse import plan as warehouse_plan
 from benchmarks.warehouse.report import report as report_warehouse
 from benchmarks.warehouse.run import run as run_warehouse
@@ -67,10 +68,17 @@ def _listed(text: str) -> Sequence[str]:
 
 def _parts(names: Sequence[str]) -> None:
     """Batch load and segmentation, each against its baseline; written when all were measured."""
-    rows = [_row(_batch() if name == "batch" else segmentation.run()) for name in names]
-    if not rows:
+    if not names:
         return
-    content = readme.table(("part", "size", "ours, s", "baseline", "baseline, s", "ratio"), rows)
+    rows, targets = [], ""
+    if "batch" in names:
+        rows.append(_row(_batch()))
+    if "segmentation" in names:
+        measured = segmentation.run()
+        rows.append(_row(measured.comparison))
+        targets = f"\n\n{verdicts(measured.targets)}"
+    head = ("part", "size", "ours, s", "baseline", "baseline, s", "ratio")
+    content = readme.table(head, rows) + targets
     sys.stdout.write(f"{content}\n")
     if set(names) == {"batch", "segmentation"}:
         readme.write("parts", f"{content}\n\n{machine.told()} Medians of three runs in turn.")

@@ -2,7 +2,7 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,7 +55,15 @@ class Settings(BaseSettings):
     max_rejected_share: float = Field(
         default=0.0, ge=0, le=1, description="share of bad rows in a file above which a load fails"
     )
-    segment_count: int = Field(default=5, ge=2, le=10, description="number of customer segments")
+    segment_count: Annotated[int, Field(ge=2, le=10)] | Literal["rule"] = Field(
+        default=5, description="number of clusters of customers; `rule`: the written rule chooses"
+    )
+
+    segments_in: Literal["auto", "seed", "table"] = Field(
+        default="auto",
+        description="where customer segments are kept: the dbt seed, the table"
+        " ml.customer_segments, or the table past 50,000 customers (auto)",
+    )
 
     as_of_date: date | None = Field(
         default=None,

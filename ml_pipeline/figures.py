@@ -1,8 +1,9 @@
-"""The notebook's figures: one visual language, one colour for each segment everywhere.
+"""Figures of the notebook and the model card: one visual language, one colour for each segment.
 
-Needs matplotlib (extra `notebook`); nothing else in the package imports this module.
+Importing matplotlib takes a second: the run imports this module when it draws, and not before.
 """
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,6 +97,15 @@ def plot_sweep(sweep: Sweep, taken: int) -> Figure:
         )
         _headline(figure, f"{taken} clusters are taken; {knee}")
     return figure
+
+
+def sweep_svg(sweep: Sweep, taken: int) -> bytes:
+    """The picture of the model card; the same sweep gives the same bytes."""
+    drawn = io.BytesIO()
+    # By default ids are random and the time of drawing is written.
+    with rc_context({"svg.hashsalt": "sweep", "svg.fonttype": "none"}):
+        plot_sweep(sweep, taken).savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()
 
 
 def plot_clusters(rfm: pd.DataFrame, segment_ids: Labels) -> Figure:

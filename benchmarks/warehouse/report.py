@@ -43,9 +43,9 @@ def _builds(results: Results) -> str:
     before, after = results.scaled
     rows = [
         ("default data", "`dbt build`", *_seconds(results.default)),
-        (f"{results.lines:,} sale lines", "`dbt build --exclude customer_segments+`",
+        (f"{results.lines:,} sale lines", "`dbt build --selector before_ml`",
          *_seconds(before)),
-        ("", "`dbt build --select customer_segments+`", *_seconds(after)),
+        ("", "`dbt build --selector after_ml`", *_seconds(after)),
     ]  # fmt: skip
     slowest = ", ".join(f"`{name}` {seconds:.1f} s" for name, seconds in before.slowest(_SHOWN))
     return (

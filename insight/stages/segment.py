@@ -1,4 +1,4 @@
-"""Stage `segment`: customers into segments, exported as the dbt seed."""
+"""Stage `segment`: customers into segments, written where dbt reads them."""
 
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,15 @@ def run(context: Context) -> str:
 
     origin = "generated" if _is_generated(context.services.database) else "own"
     context.tell("clustering")
+    count = context.settings.segment_count
     report = segment_customers(
         context.services.database,
         seed_path=context.settings.dbt_project_dir / "seeds" / "customer_segments.csv",
         model_dir=context.settings.model_dir,
         origin=origin,
-        k=context.settings.segment_count,
+        k=None if count == "rule" else count,
         as_of=context.settings.as_of_date,
+        segments_in=context.settings.segments_in,
     )
     return "; ".join([_summary(report), _till_clusters(context)])
 
@@ -38,10 +40,17 @@ def _till_clusters(context: Context) -> str:
 
 
 def _summary(report: "SegmentationReport") -> str:
+    """One line: how many customers, where their labels lie, what has drifted."""
     if report.skipped_reason:
         return f"skipped: {report.skipped_reason}"
-    unchanged = ", unchanged" if report.unchanged else ""
-    return f"{report.customers:,} customers in {len(report.segments)} segments{unchanged}"
+    parts = [f"{report.customers:,} customers in {len(report.segments)} segments"]
+    if report.labels_in == "table":
+        parts.append("kept in ml.customer_segments")
+    advice = report.drift.advice() if report.drift else {}
+    if drifted := [name for name, word in advice.items() if word == "act"]:
+        parts.append(f"drift in {', '.join(drifted)}")
+    parts += ["unchanged"] * report.unchanged
+    return ", ".join(parts)
 
 
 def _is_generated(database: DatabaseEndpoint) -> bool:
