@@ -56,6 +56,9 @@ class Settings(BaseSettings):
         default=0.0, ge=0, le=1, description="share of bad rows in a file above which a load fails"
     )
     segment_count: int = Field(default=5, ge=2, le=10, description="number of customer segments")
+    lifetime_value_days: int = Field(
+        default=90, ge=1, le=1825, description="how far ahead customer lifetime value looks"
+    )
 
     as_of_date: date | None = Field(
         default=None,

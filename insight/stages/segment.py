@@ -25,7 +25,20 @@ def run(context: Context) -> str:
         k=context.settings.segment_count,
         as_of=context.settings.as_of_date,
     )
-    return _summary(report)
+    return "; ".join([_summary(report), _lifetime_value(context, origin)])
+
+
+def _lifetime_value(context: Context, origin: str) -> str:
+    from ml_pipeline.lifetime_value.run import value_customers
+
+    context.tell("customer lifetime value")
+    return value_customers(
+        context.services.database,
+        model_dir=context.settings.model_dir,
+        origin=origin,
+        horizon_days=context.settings.lifetime_value_days,
+        as_of=context.settings.as_of_date,
+    ).sentence()
 
 
 def _summary(report: "SegmentationReport") -> str:

@@ -42,6 +42,17 @@ class FrequencyGroup(_Measured):
     alive: float
     returned: float
 
+    @property
+    def label(self) -> str:
+        """As in "2 to 3" or "21 and more"."""
+        if self.at_most is None:
+            return f"{self.at_least} and more"
+        return (
+            f"{self.at_least} to {self.at_most}"
+            if self.at_most > self.at_least
+            else str(self.at_least)
+        )
+
 
 class Tenth(_Measured):
     """A tenth of the customers by probability of a purchase, and the share who did buy."""

@@ -33,14 +33,17 @@ _FIFTHS = 5
 
 
 class Fifth(BaseModel):
-    """A fifth of the customers by expected value, the first the most valuable one; sums."""
+    """A fifth of the customers by expected value, the first the most valuable one; sums.
+
+    `expected_value` is None when order values could not be modelled.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     customers: int
     expected_purchases: float
     likely_to_return: float
-    expected_value: float
+    expected_value: float | None
 
 
 def forecast(
@@ -72,11 +75,12 @@ def by_fifths(forecasts: pd.DataFrame) -> tuple[Fifth, ...]:
 
 
 def _fifth(members: pd.DataFrame) -> Fifth:
+    value = members["expected_value"]
     return Fifth(
         customers=len(members),
         expected_purchases=round(float(members["expected_purchases"].sum()), 4),
         likely_to_return=round(float(members["probability_of_purchase"].sum()), 4),
-        expected_value=round(float(members["expected_value"].sum()), 2),
+        expected_value=round(float(value.sum()), 2) if value.notna().all() else None,
     )
 
 

@@ -105,7 +105,7 @@ def log_likelihood(model: PurchaseModel, frequency: Vector, recency: Vector, age
     """Of each customer's history, shape (customers,). Equation 6 of Fader, Hardie, Lee (2005)."""
     r, a, b = model.r, model.a, model.b
     chances = _chances_to_leave(model.family, frequency)
-    return (
+    return np.asarray(
         gammaln(r + frequency)
         - gammaln(r)
         + r * np.log(model.alpha_days)
@@ -170,9 +170,7 @@ def _log_odds_of_gone(
     return np.where(chances > 0, odds, -np.inf)
 
 
-def _purchases_while_alive(
-    r: Vector, alpha: Vector, a: float, b: Vector, horizon: float
-) -> Vector:
+def _purchases_while_alive(r: Vector, alpha: Vector, a: float, b: Vector, horizon: float) -> Vector:
     """Mean of (1 - exp(-rate p t)) / p over rate ~ gamma(r, alpha) and p ~ beta(a, b)."""
     # At a = 1 the formula is 0 / 0, and beside it nothing but rounding.
     if abs(a - 1.0) < 1e-4:
@@ -234,10 +232,7 @@ class _Likelihood:
 
     def _of_frequencies(self, r: float, a: float, b: float) -> Vector:
         terms: Vector = (
-            gammaln(r + self._distinct)
-            - gammaln(r)
-            + betaln(a, b + self._chances)
-            - betaln(a, b)
+            gammaln(r + self._distinct) - gammaln(r) + betaln(a, b + self._chances) - betaln(a, b)
         )
         return terms
 
