@@ -71,10 +71,11 @@ def fit_order_values(summary: pd.DataFrame) -> OrderValueFit:
         )
     count = buyers["frequency"].to_numpy(dtype=np.float64)
     value = buyers["mean_order_value"].to_numpy(dtype=np.float64)
-    scale = float(value.mean())
+    # Of the right size also where a few huge values make up the mean.
+    scale = float(np.exp(np.log(value).mean()))
     best = maximise(_likelihood_of(count, value / scale), _STARTS, _PARAMETERS, NAME)
     p, q, gamma = (float(each) for each in best.parameters)
-    if q <= 1.0 or p * gamma / (q - 1.0) > value.max() / scale:
+    if q <= 1.0 or p * gamma / (q - 1.0) > 1.01 * value.max() / scale:
         raise _no_finite_mean(q)
     model = OrderValueModel(p=p, q=q, gamma=gamma * scale)
     return OrderValueFit(

@@ -16,6 +16,7 @@ Likelihood = Callable[[Vector], tuple[float, Vector]]
 # Data are scaled to about 1 before a fit. Beyond these the likelihood is flat: customers who are
 # all alike have a maximum at infinity, and the predictions of the bound are the same.
 _LOWEST, _HIGHEST = np.log(1e-4), np.log(1e4)
+_RESTARTS = 20
 _STEEPEST_AT_A_MAXIMUM = 1e-4
 
 
@@ -59,14 +60,21 @@ def _climb(likelihood: Likelihood, start: Sequence[float]) -> OptimizeResult:
         value, gradient = likelihood(parameters)
         return -value, -gradient * parameters
 
-    return minimize(
-        downwards,
-        np.log(start),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(_LOWEST, _HIGHEST)] * len(start),
-        options={"maxiter": 1_000, "ftol": 1e-13, "gtol": 1e-7},
-    )
+    logs = np.log(start)
+    for _ in range(_RESTARTS):
+        result = minimize(
+            downwards,
+            logs,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(_LOWEST, _HIGHEST)] * len(start),
+            options={"maxiter": 1_000, "ftol": 1e-13, "gtol": 1e-7},
+        )
+        # On a narrow ridge its picture of the slope is wrong in the end; a fresh one goes on.
+        if _converged(result):
+            break
+        logs = result.x
+    return result
 
 
 def _converged(result: OptimizeResult) -> bool:

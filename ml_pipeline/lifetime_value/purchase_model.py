@@ -174,10 +174,10 @@ def _purchases_while_alive(r: Vector, alpha: Vector, a: float, b: Vector, horizo
     """Mean of (1 - exp(-rate p t)) / p over rate ~ gamma(r, alpha) and p ~ beta(a, b)."""
     # At a = 1 the formula is 0 / 0, and beside it nothing but rounding.
     if abs(a - 1.0) < 1e-4:
-        return (
-            _purchases_while_alive(r, alpha, 1.0 - 1e-4, b, horizon)
-            + _purchases_while_alive(r, alpha, 1.0 + 1e-4, b, horizon)
-        ) / 2.0
+        around = (
+            _purchases_while_alive(r, alpha, beside, b, horizon) for beside in (1 - 2e-4, 1 + 2e-4)
+        )
+        return np.asarray(sum(around) / 2.0)
     share = (alpha / (alpha + horizon)) ** r
     with np.errstate(all="ignore"):
         series = hyp2f1(r, b, a + b - 1.0, horizon / (alpha + horizon))

@@ -157,10 +157,10 @@ def _refuse(
     if not is_bad.any():
         return
     first = frame.iloc[int(np.argmax(is_bad))]
-    count = int(is_bad.sum())
-    more = f" (and in {count - 1:,} more rows)" if count > 1 else ""
+    value = f"'{first[column]}'" if isinstance(first[column], str) else first[column]
+    more = f" (and {int(is_bad.sum()) - 1:,} rows more)" if is_bad.sum() > 1 else ""
     raise InputError(
-        f"{column} {problem}: {first[column]!r}{more}",
+        f"{column} {problem}: {value}{more}",
         where=f"customer {first['customer_id']}",
         next_step=next_step,
     )
