@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from insight.errors import InputError
@@ -70,6 +70,7 @@ def test_orders_from_the_as_of_date_on_and_of_the_unknown_customer_do_not_count(
     assert summary["frequency"].tolist() == [0]
 
 
+@settings(max_examples=40, deadline=None)
 @given(_ORDERS, st.randoms())
 def test_any_row_order_gives_the_same_summary_of_possible_histories(
     rows: list[Order], shuffle: object
@@ -81,6 +82,7 @@ def test_any_row_order_gives_the_same_summary_of_possible_histories(
         check_summary(summary)
 
 
+@settings(max_examples=40, deadline=None)
 @given(_ORDERS)
 def test_the_summary_is_what_a_plain_loop_counts(rows: list[Order]) -> None:
     days: dict[str, dict[date, float]] = {}
