@@ -9,6 +9,9 @@ from pathlib import Path
 
 from benchmarks import batch_load, machine, readme, segmentation
 from benchmarks.comparison import Comparison
+from benchmarks.lifetime import plan as lifetime_plan
+from benchmarks.lifetime.report import report as report_lifetime
+from benchmarks.lifetime.run import run as run_lifetime
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
 from benchmarks.streams.run import run as run_streams
@@ -18,7 +21,7 @@ from benchmarks.warehouse.run import run as run_warehouse
 from insight.services import open_services
 from insight.settings import load_settings
 
-_NAMES = ("batch", "segmentation", "warehouse", "streams")
+_NAMES = ("batch", "segmentation", "lifetime", "warehouse", "streams")
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
@@ -29,6 +32,8 @@ def main() -> None:
     # By default the end of the process would leave a broker behind.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     _parts([each for each in names if each in ("batch", "segmentation")])
+    if "lifetime" in names:
+        _lifetime(arguments)
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
@@ -46,6 +51,10 @@ def _arguments() -> argparse.Namespace:
     for name in ("messages", "peer_messages", "memory_messages", "rounds", "latency_seconds"):
         option = f"--{name.replace('_', '-')}"
         streams.add_argument(option, type=int, default=getattr(default, name))
+    lifetime = parser.add_argument_group("lifetime", "As with streams.")
+    sizes = lifetime_plan.Options()
+    lifetime.add_argument("--customers", type=int, default=sizes.customers)
+    lifetime.add_argument("--lifetime-rounds", type=int, default=sizes.rounds)
     warehouse = parser.add_argument_group("warehouse", "As with streams.")
     for name in _OPTIONS_OF_THE_WAREHOUSE:
         size = getattr(warehouse_plan.Options(), name)
@@ -81,6 +90,17 @@ def _batch() -> Comparison:
         settings = load_settings().model_copy(update={"home": Path(folder) / "home"})
         with open_services(settings) as services:
             return batch_load.run(services.database, Path(folder))
+
+
+def _lifetime(arguments: argparse.Namespace) -> None:
+    try:
+        options = lifetime_plan.Options(arguments.customers, arguments.lifetime_rounds)
+    except ValueError as error:
+        sys.exit(f"python -m benchmarks: {error}")
+    results = run_lifetime(options)
+    sys.stdout.write(f"\n{report_lifetime(results)}\n")
+    if options.is_whole:
+        readme.write("lifetime", report_lifetime(results))
 
 
 def _warehouse(arguments: argparse.Namespace) -> None:

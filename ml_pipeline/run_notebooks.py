@@ -55,7 +55,8 @@ def to_markdown(executed: Path, folder: Path) -> Path:
     for name, content in resources["outputs"].items():
         (folder / name).write_bytes(content)
     page = folder / f"{executed.stem}.md"
-    page.write_text(body)
+    # The site's style leaves tables with a class or a border of their own alone.
+    page.write_text(body.replace('<table border="1" class="dataframe">', "<table>"))
     return page
 
 
