@@ -86,9 +86,9 @@ def summary_from_totals(totals: pd.DataFrame) -> pd.DataFrame:
 def check_summary(summary: pd.DataFrame) -> None:
     """Raises InputError, naming the first bad row, for a frame that is no summary.
 
-    That is: no customers, a missing column, text, NaN or infinity in a number, negative times or
-    money, and histories that cannot be (a last purchase after the as-of date, a recency without a
-    repeat purchase).
+    That is: no customers, one twice, a missing column, text, NaN or infinity in a number, negative
+    times or money, and histories that cannot be (a last purchase after the as-of date, a recency
+    without a repeat purchase).
     """
     _check_columns(summary, COLUMNS, "the summary")
     if summary.empty:
@@ -97,6 +97,8 @@ def check_summary(summary: pd.DataFrame) -> None:
             where="the summary",
             next_step="Give it one row a customer with a purchase before the as-of date",
         )
+    is_double = summary["customer_id"].duplicated().to_numpy()
+    _refuse(summary, is_double, "customer_id", "stands twice", "Add a customer's rows up to one")
     frequency, recency, age = (_numbers(summary, column, "customer") for column in HISTORY)
     _refuse(summary, (frequency < 0) | (frequency % 1 != 0), "frequency", "is no count",
             "Give the number of purchases after the first one: 0, 1, 2, ...")  # fmt: skip
@@ -135,10 +137,12 @@ def _check_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> No
 
 def _numbers(frame: pd.DataFrame, column: str, what: str) -> Vector:
     """The column as numbers. Raises InputError for text, NaN and infinity."""
+    write = f"Give a plain number such as 1234.5, or leave the {what} out"
+    if not pd.api.types.is_numeric_dtype(frame[column]):
+        # Also '12': whoever reads numbers as text reads dates and ids wrongly as well.
+        is_text = frame[column].map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
+        _refuse(frame, is_text, column, "is text, not a number", write)
     values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
-    is_text = np.isnan(values) & frame[column].notna().to_numpy()
-    write = f"Write a plain number such as 1234.5, or leave the {what} out"
-    _refuse(frame, is_text, column, "is not a number", write)
     _refuse(frame, np.isnan(values), column, "is missing", f"Fill it in, or leave the {what} out")
     _refuse(frame, np.isinf(values), column, "is infinite", write)
     return values

@@ -106,7 +106,7 @@ def test_the_summary_is_what_a_plain_loop_counts(rows: list[Order]) -> None:
 @pytest.mark.parametrize(
     ("amount", "problem"),
     [
-        ("12,50", "customer b: net_sales_amount is not a number: '12,50'"),
+        ("12,50", "customer b: net_sales_amount is text, not a number: '12,50'"),
         (np.nan, "net_sales_amount is missing"),
         (None, "net_sales_amount is missing"),
         (np.inf, "net_sales_amount is infinite"),
@@ -134,7 +134,9 @@ def test_the_right_summary_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("columns", "problem"),
     [
-        ({"frequency": [0, "many", 4]}, "customer b: frequency is not a number: 'many'"),
+        ({"customer_id": ["a", "b", "b"]}, "customer b: customer_id stands twice: 'b'"),
+        ({"frequency": [0, "many", 4]}, "customer b: frequency is text, not a number: 'many'"),
+        ({"frequency": ["0", "1", "4"]}, r"is text, not a number: '0' \(and 2 rows more\)"),
         ({"frequency": [0, np.nan, 4]}, "frequency is missing"),
         ({"frequency": [0, 1.5, 4]}, "frequency is no count"),
         ({"frequency": [0, -1, -2]}, r"frequency is no count: -1 \(and 1 rows more\)"),
@@ -144,11 +146,11 @@ def test_the_right_summary_is_accepted() -> None:
         ({"recency_days": [0, 10, 101]}, "customer c: recency_days is above age_days: 101"),
         ({"recency_days": [0, 0, 90]}, "recency_days does not fit the frequency"),
         ({"age_days": [0, 100, 100]}, "age_days is not above 0"),
-        ({"age_days": [100, "?", 100]}, "age_days is not a number"),
+        ({"age_days": [100, "?", 100]}, "age_days is text, not a number"),
         ({"mean_order_value": [np.nan, np.nan, 30.0]}, "customer b: mean_order_value is missing"),
         ({"mean_order_value": [np.nan, -20.0, 30.0]}, "mean_order_value is negative: -20.0. Take"),
         ({"mean_order_value": [np.nan, np.inf, 30.0]}, "mean_order_value is infinite"),
-        ({"mean_order_value": [np.nan, "1.000,-", 30.0]}, "mean_order_value is not a number"),
+        ({"mean_order_value": [np.nan, "1.000,-", 30.0]}, "mean_order_value is text, not a number"),
     ],
 )
 def test_a_summary_that_cannot_be_is_refused_by_every_fit(

@@ -210,7 +210,7 @@ def test_the_unit_of_time_changes_alpha_and_nothing_else() -> None:
 def test_many_customers_of_the_same_history_are_as_good_as_each_alone() -> None:
     truth = PurchaseModel(family="bg_nbd", r=0.8, alpha_days=20.0, a=1.2, b=3.0)
     once = simulate_customers(truth, VALUES, customers=300).summary
-    thrice = pd.concat([once] * 3)
+    thrice = pd.concat([once] * 3).assign(customer_id=np.arange(900).astype(str))
     one, three = fit_purchases(once, "bg_nbd"), fit_purchases(thrice, "bg_nbd")
     assert three.model.model_dump(exclude={"family"}) == pytest.approx(
         one.model.model_dump(exclude={"family"}), rel=1e-5
