@@ -9,6 +9,9 @@ from pathlib import Path
 
 from benchmarks import batch_load, machine, readme, rfm, segmentation
 from benchmarks.comparison import Comparison
+from benchmarks.lifetime import plan as lifetime_plan
+from benchmarks.lifetime.report import report as report_lifetime
+from benchmarks.lifetime.run import run as run_lifetime
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
 from benchmarks.streams.run import run as run_streams
@@ -20,6 +23,7 @@ from insight.services import open_services
 from insight.settings import load_settings
 
 _NAMES = ("batch", "segmentation", "rfm", "warehouse", "streams")
+_NAMES = ("batch", "segmentation", "lifetime", "warehouse", "streams")
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
@@ -32,6 +36,8 @@ def main() -> None:
     _parts([each for each in names if each in ("batch", "segmentation")])
     if "rfm" in names:
         _rfm(arguments.orders)
+    if "lifetime" in names:
+        _lifetime(arguments)
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
@@ -52,6 +58,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument_group("rfm", "As with streams.").add_argument(
         "--orders", type=int, default=rfm.ORDERS
     )
+    lifetime = parser.add_argument_group("lifetime", "As with streams.")
+    sizes = lifetime_plan.Options()
+    lifetime.add_argument("--customers", type=int, default=sizes.customers)
+    lifetime.add_argument("--lifetime-rounds", type=int, default=sizes.rounds)
     warehouse = parser.add_argument_group("warehouse", "As with streams.")
     for name in _OPTIONS_OF_THE_WAREHOUSE:
         size = getattr(warehouse_plan.Options(), name)
@@ -103,6 +113,15 @@ def _rfm(orders: int) -> None:
     sys.stdout.write(f"\n{content}\n")
     if orders == rfm.ORDERS:
         readme.write("rfm", content)
+def _lifetime(arguments: argparse.Namespace) -> None:
+    try:
+        options = lifetime_plan.Options(arguments.customers, arguments.lifetime_rounds)
+    except ValueError as error:
+        sys.exit(f"python -m benchmarks: {error}")
+    results = run_lifetime(options)
+    sys.stdout.write(f"\n{report_lifetime(results)}\n")
+    if options.is_whole:
+        readme.write("lifetime", report_lifetime(results))
 
 
 def _warehouse(arguments: argparse.Namespace) -> None:

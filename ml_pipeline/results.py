@@ -93,11 +93,32 @@ POS_CLUSTERING = ResultTable(
     keys=("fingerprint",),
 )
 
+CUSTOMER_LIFETIME_VALUE = ResultTable(
+    "customer_lifetime_value",
+    {
+        "customer_id": "text",
+        "model": "text not null",
+        "as_of_date": "date not null",
+        "horizon_days": "integer not null",
+        "frequency": "integer not null",
+        "recency_days": "integer not null",
+        "age_days": "integer not null",
+        "mean_order_value": "numeric(22, 2)",
+        "expected_purchases": "numeric(14, 6) not null",
+        "probability_alive": "numeric(7, 6) not null",
+        "probability_of_purchase": "numeric(7, 6) not null",
+        "expected_order_value": "numeric(22, 2)",
+        "expected_value": "numeric(22, 2)",
+    },
+    keys=("customer_id",),
+)
+
 TABLES: tuple[ResultTable, ...] = (
     CUSTOMER_SEGMENTS,
     SEGMENTATION_RUNS,
     POS_CUSTOMER_CLUSTERS,
     POS_CLUSTERING,
+    CUSTOMER_LIFETIME_VALUE,
 )
 
 

@@ -184,6 +184,7 @@ def test_the_published_names_exist(nodes: list[Node]) -> None:
         "dim_customer",
         "dim_products",
         "dim_datetime",
+        "fct_customer_lifetime_value",
         "fct_sales",
         "fct_customer_segments",
         "fct_customer_rfm",

@@ -29,6 +29,7 @@ def test_before_and_after_ml_are_the_whole_project_and_share_nothing(nodes_of: N
     before, after = nodes_of("--selector before_ml"), nodes_of("--selector after_ml")
     assert before & after == set()
     assert _built(before | after) == _built(nodes_of(""))
+    assert "model.dbt_pipeline.fct_customer_lifetime_value" in after
     assert "seed.dbt_pipeline.customer_segments" in after
     assert "model.dbt_pipeline.fct_customer_segments" in after
     assert "model.dbt_pipeline.fct_pos_customer_segments" in after
