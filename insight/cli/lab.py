@@ -63,8 +63,7 @@ def credit_cards(
     from ml_pipeline.credit_cards.run import run_lab
 
     folder = output or settings_of(context).lab_dir / "credit_cards" / "latest"
-    with progress("credit cards") as tell:
-        tell(f"K-means for k = {SMALLEST_K} to {LARGEST_K}")
+    with progress(f"K-means for k = {SMALLEST_K} to {LARGEST_K}"):
         made = run_lab(
             folder,
             data=data,

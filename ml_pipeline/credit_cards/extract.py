@@ -21,7 +21,7 @@ def parse_customers(text: str, source: str) -> pd.DataFrame:
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        names = _column_names(next(reader, []), source)
+        names = _column_names(next(reader, None), source)
         rows = list(_rows(reader, names, source))
     except csv.Error as error:
         raise InputError(
@@ -42,11 +42,11 @@ def keep_last(customers: pd.DataFrame) -> pd.DataFrame:
     return latest.sort_values(CUSTOMER, ignore_index=True)
 
 
-def _column_names(header: list[str], source: str) -> list[str]:
-    names = [name.strip().upper() for name in header]
+def _column_names(header: list[str] | None, source: str) -> list[str]:
+    names = [name.strip().upper() for name in header or []]
     if not any(names):
         raise InputError(
-            "is empty" if not header else "has an empty first line",
+            "is empty" if header is None else "has an empty first line",
             where=source,
             next_step=f"Its first line must hold the column names, {CUSTOMER} among them",
         )

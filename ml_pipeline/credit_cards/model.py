@@ -33,7 +33,10 @@ class Extracted(_Stored):
 
 
 class KResult(_Stored):
-    """One k that was tried: sum of squared distances, and silhouette (None with one cluster)."""
+    """One k that was tried: sum of squared distances, and silhouette of at most 5,000 rows.
+
+    The silhouette is None when these are all in one cluster.
+    """
 
     k: int
     sse: float
@@ -73,7 +76,7 @@ class ClusterSummary(_Stored):
 
 
 class Evaluation(_Stored):
-    """What is known of a model: `silhouette` on the rows that it was trained on."""
+    """What is known of a model: `silhouette` is that of at most 20,000 of its customers."""
 
     k: int
     reason: str

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ml_pipeline.credit_cards.model import CardModel, Evaluation, Extracted
 from ml_pipeline.credit_cards.options import CUSTOMER, Missing
-from ml_pipeline.credit_cards.train import INIT, MAX_ITER, N_INIT, RANDOM_STATE
+from ml_pipeline.credit_cards.train import INIT, MAX_ITER, N_INIT, RANDOM_STATE, ROWS_TO_COMPARE
 
 _MOST_TEST_ROWS = 20
 
@@ -79,8 +79,14 @@ def _sweep(model: CardModel, evaluation: Evaluation) -> str:
         if evaluation.elbow is None
         else f"The elbow of the SSE is at k = {evaluation.elbow}."
     )
+    sampled = (
+        f"The silhouettes of the table are those of {ROWS_TO_COMPARE:,} customers.\n\n"
+        if model.customers > ROWS_TO_COMPARE
+        else ""
+    )
     return (
         "## Number of clusters\n\n"
+        + sampled
         + _table(("k", "SSE", "silhouette"), rows)
         + f"\n\n{elbow} The model of k = {model.k} is kept ({model.reason}); its silhouette is "
         f"{_number(evaluation.silhouette)}, its SSE {evaluation.sse:,.1f}."

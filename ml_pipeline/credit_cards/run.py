@@ -89,7 +89,7 @@ def run_lab(
         extracted=_load(Extracted, folder / EXTRACTED),
         model=_load(CardModel, model),
         evaluation=_load(Evaluation, folder / EVALUATION),
-        tested=_read_frame(tested) if tested.exists() else None,
+        tested=_read_cells(tested) if tested.exists() else None,
     )
 
 
@@ -138,10 +138,10 @@ def transform(
     folder = customers.parent
     extracted = _load(Extracted, folder / EXTRACTED)
     names = feature_names(features)
-    numbers = read_numbers(_read_text(customers), names, scaling, extracted.data)
+    numbers = read_numbers(_read_customers(customers), names, scaling, extracted.data)
     if extracted.test is not None:
         # A bad test file is told before the training, not after it.
-        read_numbers(_read_text(folder / TEST_CUSTOMERS_FILE), names, scaling, extracted.test)
+        read_numbers(_read_customers(folder / TEST_CUSTOMERS_FILE), names, scaling, extracted.test)
     preparation = fit_preparation(numbers, names, missing, scaling)
     _save(folder / PREPARATION, preparation)
     _write_frame(folder / PREPARED, prepare(numbers, preparation))
@@ -155,7 +155,8 @@ def train(prepared: Path, clusters: int | None = None) -> Path:
     """
     folder = prepared.parent
     preparation = _load(Preparation, folder / PREPARATION)
-    model = train_kmeans(_read_frame(prepared), preparation, clusters)
+    points = _read_cells(prepared).astype(dict.fromkeys(preparation.features, float))
+    model = train_kmeans(points, preparation, clusters)
     _save(folder / MODEL, model)
     return folder / MODEL
 
@@ -181,7 +182,7 @@ def evaluate(model: Path) -> Path:
 
 def _numbers(path: Path, model: CardModel, source: str) -> pd.DataFrame:
     preparation = model.preparation
-    return read_numbers(_read_text(path), preparation.features, preparation.scaling, source)
+    return read_numbers(_read_customers(path), preparation.features, preparation.scaling, source)
 
 
 def _draw(folder: Path, model: CardModel, evaluation: Evaluation) -> list[tuple[str, str]]:
@@ -242,20 +243,14 @@ def _write_frame(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, frame.to_csv(index=False, lineterminator="\n").encode())
 
 
-def _read_text(path: Path) -> pd.DataFrame:
-    """A frame whose cells are text as extracted, but for the line numbers."""
-    frame = pd.read_csv(io.BytesIO(_content(path)), dtype=str, keep_default_na=False)
-    return frame.astype({LINE: int})
+def _read_customers(path: Path) -> pd.DataFrame:
+    """Cells as they were extracted, with their line numbers."""
+    return _read_cells(path).astype({LINE: int})
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
-    """A frame of ids and exact numbers."""
-    return pd.read_csv(
-        io.BytesIO(_content(path)),
-        dtype={0: str},
-        keep_default_na=False,
-        float_precision="round_trip",
-    )
+def _read_cells(path: Path) -> pd.DataFrame:
+    """A frame of text: cast from it, numbers are the very ones that were written."""
+    return pd.read_csv(io.BytesIO(_content(path)), dtype=str, keep_default_na=False)
 
 
 def _save(path: Path, document: BaseModel) -> None:

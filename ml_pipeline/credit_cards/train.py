@@ -20,8 +20,8 @@ from ml_pipeline.credit_cards.transform import Preparation
 from ml_pipeline.features import STORED_DECIMALS, Labels, Matrix
 
 INIT, N_INIT, MAX_ITER, RANDOM_STATE = "k-means++", 10, 300, 7
-# The silhouette compares every pair of rows.
-MOST_ROWS_FOR_SILHOUETTE = 10_000
+# The silhouette compares every pair of rows: a sample will do to compare one k with another.
+ROWS_TO_COMPARE, ROWS_TO_EVALUATE = 5_000, 20_000
 _LIBRARIES = ("kneed", "numpy", "scikit-learn")
 
 
@@ -85,12 +85,12 @@ def choose_k(sweep: Sequence[KResult], elbow: int | None, asked: int | None) -> 
     return best.k, "the highest silhouette, as the SSE has no elbow"
 
 
-def silhouette(points: Matrix, labels: Labels) -> float | None:
-    """Mean silhouette (Rousseeuw 1987), of the same sample of rows past 10,000.
+def silhouette(points: Matrix, labels: Labels, most_rows: int = ROWS_TO_EVALUATE) -> float | None:
+    """Mean silhouette (Rousseeuw 1987), of a sample of `most_rows` when there are more.
 
-    None when they are all in one cluster.
+    The same rows each time; None when they are all in one cluster.
     """
-    rows = sample(np.column_stack([points, labels]), MOST_ROWS_FOR_SILHOUETTE)
+    rows = sample(np.column_stack([points, labels]), most_rows)
     if len(np.unique(rows[:, -1])) < 2:
         return None
     return round(float(silhouette_score(rows[:, :-1], rows[:, -1].astype(np.int64))), 6)
@@ -100,8 +100,8 @@ def _measure(points: Matrix, centres: Matrix) -> KResult:
     labels = assign_clusters(points, centres)
     return KResult(
         k=len(centres),
-        sse=round(inertia(points, centres), 6),
-        silhouette=silhouette(points, labels),
+        sse=round(inertia(points, centres), STORED_DECIMALS),
+        silhouette=silhouette(points, labels, ROWS_TO_COMPARE),
     )
 
 
