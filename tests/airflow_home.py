@@ -66,13 +66,8 @@ class AirflowHome:
         with closing(sqlite3.connect(self.home / "airflow.db")) as connection:
             return connection.execute(statement, values).fetchall()
 
-    def read_dags(self) -> None:
-        """Let Airflow read the DAG files into its database, as its DAG processor does."""
-        outcome = self.airflow("dags", "reserialize")
-        assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-
     def definition(self, dag_id: str) -> dict[str, Any]:
-        """The DAG as the scheduler knows it."""
+        """The DAG as the scheduler knows it, once Airflow has read the DAG files."""
         (data,) = self.query("select data from serialized_dag where dag_id = ?", dag_id)[0]
         definition: dict[str, Any] = json.loads(data)["dag"]
         return definition

@@ -1,6 +1,7 @@
 """Both DAGs, really run by Airflow from a home that was empty."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from airflow_home import AirflowHome
@@ -30,42 +31,63 @@ def customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _files_of_the_dag_folder(root: Path) -> set[Path]:
-    found = (root / "orchestration").rglob("*")
-    return {path for path in found if "__pycache__" not in path.parts}
+class LabRun(NamedTuple):
+    """A finished run of the lab: its id, and the folder for the folders of runs."""
+
+    run_id: str
+    output: Path
 
 
-def test_the_lab_runs_its_steps_in_order_and_passes_paths(
-    airflow_home: AirflowHome, customers: Path, project_root: Path, tmp_path: Path
-) -> None:
-    before = _files_of_the_dag_folder(project_root)
+@pytest.fixture(scope="module")
+def lab_run(
+    airflow_home: AirflowHome, customers: Path, tmp_path_factory: pytest.TempPathFactory
+) -> LabRun:
+    output = tmp_path_factory.mktemp("lab")
     chosen = {
         "data": str(customers), "test": str(customers), "missing": "median", "clusters": 4,
-        "features": ["BALANCE", "PAYMENTS", "MINIMUM_PAYMENTS"], "output": str(tmp_path / "runs"),
+        "features": ["BALANCE", "PAYMENTS", "MINIMUM_PAYMENTS"], "output": str(output),
     }  # fmt: skip
     outcome = airflow_home.run_dag(LAB, chosen)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    run_id = airflow_home.last_run(LAB)
-    assert airflow_home.task_runs(run_id) == [(task, "success", 1) for task in LAB_TASKS]
-    passed = airflow_home.results(run_id)
-    made = {task: Path(value) for task, value in passed.items()}
-    folder = made["extract_customer_data"].parent
-    assert folder.parent == tmp_path / "runs"
-    assert made == {
+    return LabRun(airflow_home.last_run(LAB), output)
+
+
+def test_the_lab_runs_its_steps_in_order_and_passes_paths(
+    airflow_home: AirflowHome, lab_run: LabRun
+) -> None:
+    assert airflow_home.task_runs(lab_run.run_id) == [(task, "success", 1) for task in LAB_TASKS]
+    passed = {task: Path(path) for task, path in airflow_home.results(lab_run.run_id).items()}
+    folder = passed["extract_customer_data"].parent
+    assert folder.parent == lab_run.output
+    assert passed == {
         "extract_customer_data": folder / "customers.csv",
         "transform_for_clustering": folder / "prepared.csv",
         "train_kmeans_customer_model": folder / "model.json",
         "evaluate_customer_model": folder / "report.md",
     }
-    by_hand = run_lab(
-        tmp_path / "by hand", data=customers, test=customers, missing=Missing.median, clusters=4,
+
+
+def test_the_dag_writes_what_the_command_line_does(
+    lab_run: LabRun, customers: Path, tmp_path: Path
+) -> None:
+    run_lab(
+        tmp_path, data=customers, test=customers, missing=Missing.median, clusters=4,
         features=["BALANCE", "PAYMENTS", "MINIMUM_PAYMENTS"],
-    ).folder  # fmt: skip
-    names = sorted(path.name for path in by_hand.iterdir())
-    assert sorted(path.name for path in folder.iterdir()) == names
-    for name in names:
-        assert (folder / name).read_bytes() == (by_hand / name).read_bytes(), name
-    assert _files_of_the_dag_folder(project_root) == before
+    )  # fmt: skip
+    (folder,) = lab_run.output.iterdir()
+    assert _content(folder) == _content(tmp_path)
+
+
+def test_airflow_writes_to_its_home_only(lab_run: LabRun, project_root: Path) -> None:
+    files = {path.name for path in (project_root / "orchestration").iterdir()}
+    assert files - {"__pycache__"} == {
+        "__init__.py", "customer_segmentation_lab1.py", "failures.py", "main_job.py"
+    }  # fmt: skip
+    assert not [path.name for path in project_root.iterdir() if path.name.startswith("airflow")]
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_bad_input_ends_the_run_with_its_sentence_and_without_a_retry(
@@ -84,9 +106,8 @@ def test_bad_input_ends_the_run_with_its_sentence_and_without_a_retry(
 
 
 def test_the_lab_is_due_on_mondays_at_nine_and_retried_once_after_two_minutes(
-    airflow_home: AirflowHome,
+    airflow_home: AirflowHome, lab_run: LabRun
 ) -> None:
-    airflow_home.read_dags()
     lab = airflow_home.definition(LAB)
     timetable = lab["timetable"]["__var"]
     assert (timetable["expression"], timetable["timezone"]) == ("0 9 * * MON", "UTC")
