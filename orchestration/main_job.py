@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, chain, task
 
-from insight.cli.state import progress
+from insight.cli.state import out, progress
 from insight.services import open_services
 from insight.settings import load_settings
 from insight.stages import STAGES, Context, Stage, run_stage
@@ -17,7 +17,8 @@ def _run(stage: Stage, params: dict[str, Any]) -> str:
     settings = load_settings()
     data = Path(params["data"]) if params["data"] else None
     choices = {name: params[name] for name in ("scale", "generated", "live")}
-    with open_services(settings) as services, progress(stage.name) as tell:
+    # Airflow files what comes on stderr under errors.
+    with open_services(settings) as services, progress(stage.name, out) as tell:
         outcome = run_stage(stage, Context(settings, services, tell, data, **choices))
     return outcome.summary
 

@@ -19,6 +19,11 @@ def parse_customers(text: str, source: str) -> pd.DataFrame:
     Column names lose their case. `source` names the file in errors. Raises InputError with file
     and line for a text that is empty, not CSV, without CUST_ID or without customers.
     """
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(
+            "holds a NUL character", where=f"{source}:{line}", next_step="Save it as plain text"
+        )
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         names = _column_names(next(reader, None), source)
@@ -80,9 +85,11 @@ def _rows(
                 next_step="Give each line as many fields; quote a field that holds a comma",
             )
         cells = [cell.strip() for cell in row]
-        if not cells[position]:
+        if not cells[position] or not cells[position].isprintable():
             raise InputError(
-                f"{CUSTOMER} is empty",
+                f"{CUSTOMER} is empty"
+                if not cells[position]
+                else f"{CUSTOMER} {cells[position][:60]!r} holds a character that cannot be shown",
                 where=f"{source}:{line}",
                 next_step="Give the customer an id or remove the line",
             )

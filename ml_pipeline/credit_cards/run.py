@@ -2,16 +2,18 @@
 
 Each step takes the path of what the step before it wrote, and writes into the same folder; the
 command line calls them one after the other, Airflow as tasks of their own. `extract` removes what
-an earlier run left, so that no file of the folder is of another run.
+an earlier run left, so that no file of the folder is of another run. `extracted.json` is written
+first and removed last: without it, files of these names are somebody else's.
 
 | step | writes |
 |---|---|
-| extract | customers.csv, extracted.json, test_customers.csv when there are test customers |
+| extract | extracted.json, customers.csv, test_customers.csv when there are test customers |
 | transform | preparation.json, prepared.csv |
 | train | model.json |
 | evaluate | assignments.csv, test_assignments.csv, evaluation.json, figures, report.md |
 """
 
+import csv
 import importlib.util
 import io
 from dataclasses import dataclass
@@ -49,8 +51,8 @@ ASSIGNMENTS, TEST_ASSIGNMENTS = "assignments.csv", "test_assignments.csv"
 EVALUATION, REPORT = "evaluation.json", "report.md"
 SWEEP_FIGURE, CLUSTER_FIGURE = "number_of_clusters.png", "clusters.png"
 _FILES = (
-    CUSTOMERS, EXTRACTED, TEST_CUSTOMERS_FILE, PREPARATION, PREPARED, MODEL, ASSIGNMENTS,
-    TEST_ASSIGNMENTS, EVALUATION, REPORT, SWEEP_FIGURE, CLUSTER_FIGURE,
+    CUSTOMERS, TEST_CUSTOMERS_FILE, PREPARATION, PREPARED, MODEL, ASSIGNMENTS, TEST_ASSIGNMENTS,
+    EVALUATION, REPORT, SWEEP_FIGURE, CLUSTER_FIGURE, EXTRACTED,
 )  # fmt: skip
 _GENERATED, _GENERATED_TEST = "generated customers", "generated test customers"
 
@@ -96,10 +98,10 @@ def run_lab(
 def extract(folder: Path, data: Path | None = None, test: Path | None = None) -> Path:
     """The last row of each customer of `data`, and of `test`, as text; returns customers.csv.
 
-    Without `data`, both are generated. Raises InputError for a file that cannot be used.
+    Without `data`, both are generated. Raises InputError for a file that cannot be used, and when
+    the folder holds files of the same names that are not of a lab.
     """
-    for name in _FILES:
-        (folder / name).unlink(missing_ok=True)
+    _clear(folder, data, test)
     if data is None and test is not None:
         raise InputError(
             "is given without customers to train on",
@@ -109,9 +111,6 @@ def extract(folder: Path, data: Path | None = None, test: Path | None = None) ->
     rows = _generated() if data is None else _parsed(data)
     tests = _generated_test() if data is None else None if test is None else _parsed(test)
     customers = keep_last(rows)
-    _write_frame(folder / CUSTOMERS, customers)
-    if tests is not None:
-        _write_frame(folder / TEST_CUSTOMERS_FILE, keep_last(tests))
     extracted = Extracted(
         data=_GENERATED if data is None else str(data),
         generated=data is None,
@@ -121,6 +120,9 @@ def extract(folder: Path, data: Path | None = None, test: Path | None = None) ->
         test_rows=0 if tests is None else len(tests),
     )
     _save(folder / EXTRACTED, extracted)
+    _write_text(folder / CUSTOMERS, customers)
+    if tests is not None:
+        _write_text(folder / TEST_CUSTOMERS_FILE, keep_last(tests))
     return folder / CUSTOMERS
 
 
@@ -178,6 +180,26 @@ def evaluate(model: Path) -> Path:
     report = render_report(extracted, kept, evaluation, tested, figures)
     write_atomically(folder / REPORT, report.encode())
     return folder / REPORT
+
+
+def _clear(folder: Path, *inputs: Path | None) -> None:
+    """Remove what an earlier run left, and nothing else."""
+    found = [folder / name for name in _FILES if (folder / name).exists()]
+    for path in inputs:
+        if path is not None and path.resolve() in [each.resolve() for each in found]:
+            raise InputError(
+                "would be replaced by the results",
+                where=str(path),
+                next_step="Choose another folder for them",
+            )
+    if found and folder / EXTRACTED not in found:
+        raise InputError(
+            "would be replaced, and no lab wrote it",
+            where=str(found[0]),
+            next_step="Choose an empty or new folder for the results",
+        )
+    for path in found:
+        path.unlink()
 
 
 def _numbers(path: Path, model: CardModel, source: str) -> pd.DataFrame:
@@ -241,6 +263,12 @@ def _parsed(path: Path) -> pd.DataFrame:
 
 def _write_frame(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, frame.to_csv(index=False, lineterminator="\n").encode())
+
+
+def _write_text(path: Path, frame: pd.DataFrame) -> None:
+    # All text in quotes: pandas takes a bare carriage return in a cell for the end of its line.
+    text = frame.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    write_atomically(path, text.encode())
 
 
 def _read_customers(path: Path) -> pd.DataFrame:

@@ -52,6 +52,8 @@ def test_a_quoted_line_end_does_not_shift_the_line_numbers() -> None:
         ("CUST_ID,BALANCE\nC1,2\nC2,1,5\n", "cards.csv:3: has 3 fields, its first line has 2"),
         ("CUST_ID,BALANCE\nC1\n", "cards.csv:2: has 1 fields, its first line has 2. Give each"),
         ("CUST_ID,BALANCE\n ,2\n", "cards.csv:2: CUST_ID is empty. Give the customer an id"),
+        ("CUST_ID,BALANCE\nC\x071,2\n", "cards.csv:2: CUST_ID 'C\\x071' holds a character that"),
+        ("CUST_ID,BALANCE\nC1,2\nC2,\0\n", "cards.csv:3: holds a NUL character. Save it as"),
         ('CUST_ID,BALANCE\nC1,"2\n', "cards.csv:2: is not valid CSV: unexpected end of data"),
     ],
 )

@@ -1,11 +1,15 @@
 """The four steps with their files, on customers as they come."""
 
+import csv
 import importlib.util
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from insight.errors import InputError, IntegrityError
 from ml_pipeline.credit_cards import run
@@ -151,6 +155,32 @@ def test_a_run_that_fails_leaves_no_results_of_the_one_before(data: Path, tmp_pa
     with pytest.raises(InputError, match="has no column SALARY"):
         run.run_lab(folder, data=data, features=["SALARY"])
     assert set(_content(folder)) == {"customers.csv", "extracted.json", "notes.txt"}
+
+
+def test_nobody_elses_files_are_replaced(data: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "report.md"
+    mine.write_text("mine")
+    with pytest.raises(InputError, match=r"report\.md: would be replaced, and no lab wrote it"):
+        run.run_lab(tmp_path, data=data)
+    assert mine.read_text() == "mine"
+    customers = run.extract(tmp_path / "lab", data)
+    with pytest.raises(InputError, match=r"customers\.csv: would be replaced by the results"):
+        run.extract(tmp_path / "lab", customers)
+    assert customers.exists()
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
+def test_cells_of_any_text_are_extracted_as_they_are(cells: list[str]) -> None:
+    rows = [(f"C{number:03}", cell) for number, cell in enumerate(["first", *cells])]
+    frame = pd.DataFrame(rows, columns=["CUST_ID", "NOTE"])
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "cards.csv"
+        text = frame.to_csv(index=False, quoting=csv.QUOTE_ALL)
+        data.write_text(text, encoding="utf-8", newline="")
+        extracted = run.extract(Path(folder) / "lab", data)
+        read = pd.read_csv(extracted, dtype=str, keep_default_na=False)
+    assert list(read["NOTE"]) == [cell.strip() for _, cell in rows]
+    assert list(read["CUST_ID"]) == [customer for customer, _ in rows]
 
 
 def test_the_report_needs_no_figures(
