@@ -167,6 +167,8 @@ def test_nobody_elses_files_are_replaced(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"customers\.csv: would be replaced by the results"):
         run.extract(tmp_path / "lab", customers)
     assert customers.exists()
+    with pytest.raises(InputError, match=r"report\.md: cannot hold the results \(File exists\)"):
+        run.extract(mine, data)
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
