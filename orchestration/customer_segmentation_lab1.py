@@ -75,7 +75,7 @@ with DAG(
     dag_id="customer_segmentation_lab1",
     description="Card customers into clusters with K-means.",
     doc_md=__doc__,
-    schedule="0 9 * * MON",
+    schedule="0 9 * * 1",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     default_args={"retries": 1, "retry_delay": timedelta(minutes=2)},

@@ -110,7 +110,7 @@ def test_the_lab_is_due_on_mondays_at_nine_and_retried_once_after_two_minutes(
 ) -> None:
     lab = airflow_home.definition(LAB)
     timetable = lab["timetable"]["__var"]
-    assert (timetable["expression"], timetable["timezone"]) == ("0 9 * * MON", "UTC")
+    assert (timetable["expression"], timetable["timezone"]) == ("0 9 * * 1", "UTC")
     assert lab["catchup"] is False
     tasks = {task["__var"]["task_id"]: task["__var"] for task in lab["tasks"]}
     assert list(tasks) == LAB_TASKS
