@@ -114,6 +114,10 @@ class Settings(BaseSettings):
     def model_dir(self) -> Path:
         return self.home / "models"
 
+    @property
+    def lab_dir(self) -> Path:
+        return self.home / "lab"
+
 
 def load_settings() -> Settings:
     """Read the environment. Raises ConfigurationError that names the variable at fault."""
