@@ -63,7 +63,6 @@ class Settings(BaseSettings):
         default="auto",
         description="where customer segments are kept: the dbt seed, the table"
         " ml.customer_segments, or the table past 50,000 customers (auto)",
-    segment_count: int = Field(default=5, ge=2, le=10, description="number of customer segments")
     lifetime_value_days: int = Field(
         default=90, ge=1, le=1825, description="how far ahead customer lifetime value looks"
     )
