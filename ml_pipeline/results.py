@@ -39,7 +39,21 @@ CUSTOMER_SEGMENTS = ResultTable(
     keys=("customer_id",),
 )
 
-TABLES: tuple[ResultTable, ...] = (CUSTOMER_SEGMENTS,)
+REVENUE_ANOMALIES = ResultTable(
+    "revenue_anomalies",
+    {
+        "product_id": "text",
+        "window_start": "timestamptz",
+        "expected_revenue": "numeric(14, 2) not null",
+        "actual_revenue": "numeric(14, 2) not null",
+        "score": "numeric(5, 2) not null",
+        "direction": "text not null",
+        "reason": "text not null",
+    },
+    keys=("product_id", "window_start"),
+)
+
+TABLES: tuple[ResultTable, ...] = (CUSTOMER_SEGMENTS, REVENUE_ANOMALIES)
 
 
 def create_tables(database: DatabaseEndpoint) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import StageError
+from insight.stages import anomalies
 from insight.stages.context import Context
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def run(context: Context) -> str:
         k=context.settings.segment_count,
         as_of=context.settings.as_of_date,
     )
-    return _summary(report)
+    return f"{_summary(report)}, {anomalies.find(context)}"
 
 
 def _summary(report: "SegmentationReport") -> str:

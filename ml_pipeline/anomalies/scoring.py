@@ -13,44 +13,31 @@ error until then is taken, for each series. What is flagged is not learned from:
 stands in, unless most of a block is flagged; then the series has changed for good.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ml_pipeline.anomalies.learning import DOWN, UP, Choices, Family, Habits, Spread
 from ml_pipeline.anomalies.seasons import DAY_SECONDS, DAY_SMOOTH, RECENT, RECENT_ROWS, Expectations
-from ml_pipeline.anomalies.tails import (
-    Calibration,
-    Flags,
-    Floats,
-    are_common,
-    episodes,
-    surprises,
-)
+from ml_pipeline.anomalies.tails import Calibration, Flags, Floats, surprises
 
 SCALES = (1, 5, 20, 80)
-UP, DOWN = 1, -1
 SHORTEST_WARM_UP = 50
 HIGHEST_SCORE = 20.0
 _SHORTEST_BLOCK, _LONGEST_BLOCK = 32, 1440
 _DAYS_REMEMBERED, _FEWEST_REMEMBERED = 4, 2000
 # A flow is nowhere expected below this share of its mean: a quiet hour is not an impossible one.
 _LEAST_FLOW = 0.05
-# A flow's squared residuals grow by at least this share of what the mean grows by.
-_GROWN = 0.3
 # A row counts as deviating with its window when the newest quarter deviates half as much.
 _NEWEST, _STILL = 4, 0.5
 _CHANGED_SHARE = 0.5
 # The values just before are expected only where that is better by this factor.
 _ADVANTAGE = 1.25
-# A flagged value counts as so much of the largest unflagged one at most.
-_MOST_LEARNED = 1.5
-# In a series with fewer values than this that are not zero, the unit is near their size.
-_SPARSE_SHARE, _LEAST_UNIT = 0.5, 0.7
 _CANDIDATES = 6
 _NOT_FLAGGED = len(SCALES)
 
-Choices = npt.NDArray[np.int8]
+Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -90,9 +77,19 @@ class Scores:
 
     @classmethod
     def empty(cls, rows: int, series: int) -> "Scores":
-        numbers = [np.full((rows, series), np.nan) for _ in range(4)]
-        choices = [np.zeros((rows, series), dtype=np.int8) for _ in range(3)]
-        return cls(numbers[0], numbers[1], *choices, numbers[2], numbers[3])
+        """Nothing is known, nothing flagged."""
+        shape = (rows, series)
+        unknown = [np.full(shape, np.nan) for _ in range(4)]
+        none = [np.zeros(shape, dtype=np.int8) for _ in range(3)]
+        return cls(
+            expected=unknown[0],
+            score=unknown[1],
+            direction=none[0],
+            scale=none[1],
+            candidate=none[2],
+            window_actual=unknown[2],
+            window_expected=unknown[3],
+        )
 
 
 def score_series(
@@ -121,112 +118,6 @@ def usual_step(seconds: Floats) -> float:
     return float(np.median(np.diff(seconds[:1001]))) if len(seconds) > 1 else 60.0
 
 
-@dataclass
-class _Spread:
-    """Squared residuals of sums at one scale, for each candidate and series."""
-
-    shape: tuple[int, int]
-    squares: Floats = field(init=False)
-    means: Floats = field(init=False)
-    rows: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.squares, self.means, self.rows = (np.zeros(self.shape) for _ in range(3))
-
-    def learn(self, residuals: Floats, means: Floats, kept: Flags, remembered: float) -> None:
-        self.squares += np.where(kept, residuals**2, 0.0).sum(axis=1)
-        self.means += np.where(kept, means, 0.0).sum(axis=1)
-        self.rows += kept.sum(axis=0)
-        forget = np.minimum(1.0, remembered / np.maximum(self.rows, 1.0))
-        for each in (self.squares, self.means, self.rows):
-            each *= forget
-
-    def per_row(self) -> Floats:
-        return _ratio(self.squares, self.rows)
-
-    def per_mean(self) -> Floats:
-        """The unit of a flow: variance for each unit of the mean."""
-        return _ratio(self.squares, self.means)
-
-
-@dataclass
-class _Family:
-    """Whether squared residuals grow with the mean, as those of a flow do, for S series."""
-
-    series: int
-    sums: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.sums = np.zeros((5, self.series))
-
-    def learn(self, squares: Floats, means: Floats, kept: Flags, remembered: float) -> None:
-        for total, term in zip(
-            self.sums, (kept, means, means**2, squares, squares * means), strict=True
-        ):
-            total += term.sum(axis=0)
-        self.sums *= np.minimum(1.0, remembered / np.maximum(self.sums[0], 1.0))
-
-    def is_flow(self) -> Flags:
-        """Whether they grow by a good part of what they would if all were from a flow."""
-        rows, means, means_squared, squares, products = self.sums
-        rows = np.maximum(rows, 1.0)
-        grown = products - squares * means / rows
-        of_flow = _ratio(squares, means) * (means_squared - means**2 / rows)
-        flags: Flags = grown >= _GROWN * of_flow
-        return flags
-
-
-@dataclass
-class _Habits:
-    """How large values are and how often a series is flagged, for S series."""
-
-    series: int
-    largest: Floats = field(init=False)
-    totals: Floats = field(init=False)
-    rows: Floats = field(init=False)
-    episodes: dict[int, Floats] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.largest, self.rows = np.zeros(self.series), np.zeros(self.series)
-        self.totals = np.zeros((4, self.series))
-        self.episodes = {side: np.zeros(self.series) for side in (UP, DOWN)}
-
-    def learn(self, values: Floats, direction: Choices, remembered: float) -> None:
-        """Take in rows (B, S) with their flags."""
-        known = ~np.isnan(values)
-        sizes = np.where(known, np.abs(values), 0.0)
-        unflagged = np.where(direction == 0, sizes, 0.0).max(axis=0)
-        self.largest = np.maximum(self.largest, unflagged)
-        capped = np.minimum(sizes, self.cap(sizes))
-        self.totals += np.stack([known, sizes > 0, capped, capped**2]).sum(axis=1)
-        self.rows += len(values)
-        forget = np.minimum(1.0, remembered / self.rows)
-        self.rows *= forget
-        for side, count in self.episodes.items():
-            count += episodes(direction == side)
-            count *= forget
-
-    def cap(self, values: Floats) -> Floats:
-        """The values, none larger than half as much again as the largest unflagged one."""
-        most = _MOST_LEARNED * self.largest
-        return np.clip(values, -most, most)
-
-    def flag_often(self, side: int) -> Flags:
-        """Whether flags come so often that they are the habit of a series."""
-        return are_common(self.episodes[side], self.rows)
-
-    def least_unit(self) -> Floats:
-        """In a series that is mostly zero, near the size of its other values; else 0."""
-        _, _, total, squares = self.totals
-        return np.where(self.is_sparse(), _LEAST_UNIT * _ratio(squares, total), 0.0)
-
-    def is_sparse(self) -> Flags:
-        """Whether a series is mostly zero."""
-        rows, others, _, _ = self.totals
-        flags: Flags = others < _SPARSE_SHARE * rows
-        return flags
-
-
 class _Scorer:
     def __init__(self, seconds: Floats, values: Floats, options: Options, step: float):
         series = values.shape[1]
@@ -239,15 +130,15 @@ class _Scorer:
         self._most_remembered = max(_DAYS_REMEMBERED * DAY_SECONDS / step, _FEWEST_REMEMBERED)
         self._remembered = self._most_remembered
         self._expectations = Expectations(step, series, int(self._remembered))
-        self._spreads = [_Spread((_CANDIDATES, series)) for _ in SCALES]
+        self._spreads = [Spread((_CANDIDATES, series)) for _ in SCALES]
         self._calibrations = {
             (number, side): Calibration(scale, series)
             for number, scale in enumerate(SCALES)
             for side in (UP, DOWN)
         }
         self._is_negative = np.zeros(series, dtype=bool)
-        self._family = _Family(series)
-        self._habits = _Habits(series)
+        self._family = Family(series)
+        self._habits = Habits(series)
         # Of the rows before the block, as far as windows reach back.
         self._reach = max(SCALES) - 1
         self._candidates = np.zeros((_CANDIDATES, self._reach, series))
@@ -258,9 +149,7 @@ class _Scorer:
         """Judge rows from `first` up to, not including, `last`, then learn from them."""
         block = slice(first, last)
         candidates = self._expectations.of(self._seconds[block], self._before(first, last))
-        self._candidates = np.concatenate(
-            [self._candidates[:, -self._reach :], candidates], axis=1
-        )
+        self._candidates = np.concatenate([self._candidates[:, -self._reach :], candidates], axis=1)
         shape = (last - first, candidates.shape[2])
         unflagged = np.full(shape, _NOT_FLAGGED, dtype=np.int8)
         self._flag_scales = np.concatenate([self._flag_scales[-self._reach :], unflagged])
@@ -270,19 +159,20 @@ class _Scorer:
         chosen = self._chosen()
         if first >= self._warm_up:
             self._judge(block, chosen)
-        self._learn(block, chosen)
+        self._learn(block)
 
     def _before(self, first: int, last: int) -> Floats:
         missing = max(RECENT_ROWS - first, 0)
         held = self._filled[max(first - RECENT_ROWS, 0) : last]
         return np.concatenate([np.full((missing, held.shape[1]), np.nan), held])
 
-    def _chosen(self) -> npt.NDArray[np.int64]:
+    def _chosen(self) -> Places:
         """The candidate with the smallest squared error until now, for each series."""
         penalties = np.where(np.arange(_CANDIDATES) == RECENT, _ADVANTAGE, 1.0)
-        return np.argmin(self._spreads[0].per_row() * penalties[:, None], axis=0)
+        best: Places = np.argmin(self._spreads[0].per_row() * penalties[:, None], axis=0)
+        return best
 
-    def _judge(self, block: slice, chosen: npt.NDArray[np.int64]) -> None:
+    def _judge(self, block: slice, chosen: Places) -> None:
         series = np.arange(len(chosen))
         expected = self._candidates[chosen, :, series].T
         is_flow = ~self._is_negative & (self._habits.is_sparse() | self._family.is_flow())
@@ -295,18 +185,19 @@ class _Scorer:
         judged = self._known[block] & (self._expectations.magnitude > 0)
         itself = self._values[block] - expected[rows]
         result["candidate"][:] = chosen
+        usual_sums = _running(usual)
+        held = self._values_from_reach(block)
+        deviations = _running(np.where(np.isnan(held), 0.0, held - usual))
         for number in range(len(SCALES)):
-            actual, means, counts = self._sums(block, number, usual)
-            newest = self._newest_deviation(block, number, usual)
+            actual, means, counts = self._sums(block, number, usual, usual_sums)
+            newest = self._newest_deviation(block, number, deviations)
             variances = self._variances(number, chosen, is_flow, means, counts)
             for side, surprise in zip(
                 (UP, DOWN), surprises(actual, means, variances, is_flow), strict=True
             ):
                 calibration = self._calibrations[number, side]
                 chance = calibration.correct(surprise)
-                score = np.where(
-                    surprise > 0, chance / np.log(10) + np.log10(SCALES[number]), 0.0
-                )
+                score = np.where(surprise > 0, chance / np.log(10) + np.log10(SCALES[number]), 0.0)
                 deviates = side * newest > _STILL * side * (actual - means) / counts
                 taken = judged & deviates & (side * itself > 0) & (score > best)
                 best[taken] = score[taken]
@@ -321,7 +212,9 @@ class _Scorer:
         result["expected"][:] = np.where(judged, expected[rows], np.nan)
         result["score"][:] = np.where(judged, np.minimum(best, HIGHEST_SCORE), np.nan)
 
-    def _sums(self, block: slice, number: int, usual: Floats) -> tuple[Floats, Floats, Floats]:
+    def _sums(
+        self, block: slice, number: int, usual: Floats, usual_sums: Floats
+    ) -> tuple[Floats, Floats, Floats]:
         """(actual, expected, rows) of the window that ends at each row of the block.
 
         What a smaller scale has flagged counts as expected: it is told already.
@@ -332,18 +225,17 @@ class _Scorer:
         starts = self._starts[number][block] - block.start + self._reach
         ends = np.arange(self._reach, self._reach + len(starts)) + 1
         counts = (ends - starts).astype(float)[:, None]
-        return _between(actual, starts, ends), _between(usual, starts, ends), counts
+        return _between(_running(actual), starts, ends), _between(usual_sums, starts, ends), counts
 
-    def _newest_deviation(self, block: slice, number: int, usual: Floats) -> Floats:
-        """Mean deviation of the newest quarter of the window."""
-        values = self._values_from_reach(block)
-        deviation = np.where(np.isnan(values), 0.0, values - usual)
-        ends = np.arange(self._reach, len(values)) + 1
+    def _newest_deviation(self, block: slice, number: int, deviations: Floats) -> Floats:
+        """Mean deviation of the newest quarter of the window, from running sums."""
+        ends = np.arange(self._reach, len(deviations) - 1) + 1
         starts = np.maximum(
             ends - max(SCALES[number] // _NEWEST, 1),
             self._starts[number][block] - block.start + self._reach,
         )
-        return _between(deviation, starts, ends) / (ends - starts)[:, None]
+        mean: Floats = _between(deviations, starts, ends) / (ends - starts)[:, None]
+        return mean
 
     def _values_from_reach(self, block: slice) -> Floats:
         missing = max(self._reach - block.start, 0)
@@ -353,7 +245,7 @@ class _Scorer:
     def _variances(
         self,
         number: int,
-        chosen: npt.NDArray[np.int64],
+        chosen: Places,
         is_flow: Flags,
         means: Floats,
         counts: Floats,
@@ -367,7 +259,7 @@ class _Scorer:
         floor = (self._options.floor * self._expectations.magnitude * counts) ** 2
         return np.maximum(np.where(is_flow, of_flow, of_level), floor)
 
-    def _learn(self, block: slice, chosen: npt.NDArray[np.int64]) -> None:
+    def _learn(self, block: slice) -> None:
         values, known = self._values[block], self._known[block]
         flagged = self._flag_scales[self._reach :] < _NOT_FLAGGED
         self._habits.learn(values, self.scores.direction[block], self._remembered)
@@ -397,14 +289,14 @@ class _Scorer:
         self._spreads[0].learn(errors, candidates, known, self._remembered)
         values = self._values_from_reach(block)
         is_told = (self._flag_scales < _NOT_FLAGGED) & ~is_usual | np.isnan(values)
-        residuals = np.moveaxis(np.where(is_told, 0.0, values - self._candidates), 0, -1)
-        means = np.moveaxis(self._candidates, 0, -1)
+        residuals = _running(np.where(is_told, 0.0, values - self._candidates))
+        means = _running(self._candidates)
         ends = np.arange(self._reach, len(values)) + 1
         for number, spread in enumerate(self._spreads[1:], start=1):
             starts = self._starts[number][block] - block.start + self._reach
             spread.learn(
-                np.moveaxis(_between(residuals, starts, ends), -1, 0),
-                np.moveaxis(_between(means, starts, ends), -1, 0),
+                _between(residuals, starts, ends),
+                _between(means, starts, ends),
                 kept & ~(self._outliers[number] & ~is_usual),
                 self._remembered,
             )
@@ -416,27 +308,27 @@ class _Scorer:
         self._family.learn(squares, means, kept, self._remembered)
 
 
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    return np.divide(
-        numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0
-    )
-
-
 def _carried_forward(values: Floats) -> Floats:
     """The newest known value at each row; NaN before the first."""
     rows = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
     return np.take_along_axis(values, np.maximum.accumulate(rows, axis=0), axis=0)
 
 
-def _window_starts(seconds: Floats, rows: int, step: float) -> npt.NDArray[np.int64]:
-    """The first row of the window of each row: at most `rows` rows, and no older than as many steps."""
+def _window_starts(seconds: Floats, rows: int, step: float) -> Places:
+    """First row of each row's window: at most `rows` rows, none older than as many steps."""
     by_row = np.arange(len(seconds)) - rows + 1
     # Half a step more, for times that are not exact.
     by_time = np.searchsorted(seconds, seconds - (rows - 0.5) * step)
     return np.maximum(np.maximum(by_row, by_time), 0)
 
 
-def _between(values: Floats, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Floats:
-    """Sums over rows from each start up to, not including, its end."""
-    sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
-    return sums[ends] - sums[starts]
+def _running(values: Floats) -> Floats:
+    """Sums of (..., rows, series) over all rows before each, and at last over all."""
+    sums = np.zeros((*values.shape[:-2], values.shape[-2] + 1, values.shape[-1]))
+    np.cumsum(values, axis=-2, out=sums[..., 1:, :])
+    return sums
+
+
+def _between(sums: Floats, starts: Places, ends: Places) -> Floats:
+    """From running sums: those over rows from each start up to, not including, its end."""
+    return sums[..., ends, :] - sums[..., starts, :]

@@ -50,16 +50,13 @@ class Season:
 
     def learn(self, slots: Integers, values: Floats) -> None:
         """Take in rows (B, S); NaN is no visit."""
-        # Every slot once, as a rule: a block is no longer than a day.
-        known = ~np.isnan(values)
-        sums, counts = np.zeros_like(self.means), np.zeros_like(self.means)
-        np.add.at(sums, slots, np.where(known, values, 0.0))
-        np.add.at(counts, slots, known)
-        seen = counts > 0
-        self.visits += seen
-        newest = np.divide(sums, counts, out=np.zeros_like(sums), where=seen)
-        rate = 1.0 / np.clip(self.visits, 1.0, self.memory)
-        self.means += np.where(seen, rate * (newest - self.means), 0.0)
+        touched, values = _mean_by_slot(slots, values)
+        seen = ~np.isnan(values)
+        visits = self.visits[touched] + seen
+        self.visits[touched] = visits
+        rate = 1.0 / np.clip(visits, 1.0, self.memory)
+        means = self.means[touched]
+        self.means[touched] = np.where(seen, means + rate * (values - means), means)
 
     def own(self, slots: Integers, otherwise: Floats) -> Floats:
         """Mean of the slot of each row (B, S); `otherwise` (S,) where it was never visited."""
@@ -82,6 +79,18 @@ class Season:
         width = 2 * self.span + 1
         around: Floats = sums[width:] - sums[:-width]
         return around
+
+
+def _mean_by_slot(slots: Integers, values: Floats) -> tuple[Integers, Floats]:
+    """(slots, mean of their rows); NaN is no row."""
+    touched, place = np.unique(slots, return_inverse=True)
+    if len(touched) == len(slots):
+        return slots, values
+    known = ~np.isnan(values)
+    sums, counts = (np.zeros((len(touched), values.shape[1])) for _ in range(2))
+    np.add.at(sums, place, np.where(known, values, 0.0))
+    np.add.at(counts, place, known)
+    return touched, np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
 class Expectations:

@@ -6,7 +6,7 @@ and for sums of prices with many zeros, and tends to the normal distribution whe
 level (temperature, price) varies alike everywhere and is taken as normal.
 
 Neither is true of all data: the surprises that a series gave until now say how far they can be
-trusted (peaks over a threshold, with the exponential tail of Pickands 1975 as in Siffer et al. 2017).
+trusted (peaks over a threshold with an exponential tail, Pickands 1975; Siffer et al. 2017).
 """
 
 from dataclasses import dataclass, field
