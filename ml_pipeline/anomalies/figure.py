@@ -34,14 +34,12 @@ def plot_flags(series: ProductSeries, flagged: pd.DataFrame, planted: Sequence[P
                 axis.axvspan(each.first, each.last, color=_COLOURS[each.kind], alpha=_BACK)
         for kind, colour in _COLOURS.items():
             own = flagged[(flagged["series"] == name) & (flagged["direction"] == kind)]
-            times = pd.DatetimeIndex(own["time"]).floor("h").intersection(hourly.index)
-            axis.plot(times, hourly[times], ".", color=colour, markersize=6, label=kind)
+            times = pd.DatetimeIndex(own["time"]).floor("h").unique()
+            axis.plot(times, hourly.reindex(times), ".", color=colour, markersize=6, label=kind)
         axis.set_ylabel(name)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].legend(loc="upper left", frameon=False, ncols=2)
-    axes[0].set_title(
-        "Revenue an hour in dollars; dots are flagged, bands were planted", loc="left"
-    )
+    axes[0].set_title("Revenue an hour; dots are flagged, bands were planted", loc="left")
     content = io.BytesIO()
     # Without its date the same data give the same bytes.
     figure.savefig(content, format="png", dpi=110, metadata={"Software": None})

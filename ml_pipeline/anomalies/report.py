@@ -84,11 +84,11 @@ def _evaluation(results: Sequence[Evaluation] | None) -> str:
     )  # fmt: skip
     pause, grace = (int(each.total_seconds() // 60) for each in (PAUSE, GRACE))
     return (
-        f"{title}{_table(header, rows)}\n\nPlanted are pairs of anomaly and product, those of the "
-        "first, unjudged day too. Found: a minute in it is flagged in its direction. An alarm is "
-        f"all flags of a product without a pause over {pause} minutes; it is right when it overlaps "
-        f"a planted anomaly, up to {grace} minutes after its end. A drop is a lack of sales: it is "
-        "seen when enough would have been sold, and not at all where few are."
+        f"{title}{_table(header, rows)}\n\nPlanted are pairs of anomaly and product, those of "
+        "the first, unjudged day too. Found: a minute in it is flagged in its direction. An alarm "
+        f"is all flags of a product without a pause over {pause} minutes; it is right when it "
+        f"overlaps a planted anomaly, up to {grace} minutes after its end. A drop is a lack of "
+        "sales: it is seen when enough would have been sold, and not at all where few are."
     )
 
 

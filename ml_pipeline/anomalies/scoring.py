@@ -118,13 +118,18 @@ def usual_step(seconds: Floats) -> float:
     return float(np.median(np.diff(seconds[:1001]))) if len(seconds) > 1 else 60.0
 
 
+def warm_up_rows(options: Options, step: float) -> int:
+    """How many of the first rows are learned from only."""
+    return options.warm_up_rows or max(round(DAY_SECONDS / step), SHORTEST_WARM_UP)
+
+
 class _Scorer:
     def __init__(self, seconds: Floats, values: Floats, options: Options, step: float):
         series = values.shape[1]
         self._seconds, self._values = seconds, values
         self._known = ~np.isnan(values)
         self._filled = _carried_forward(values)
-        self._warm_up = options.warm_up_rows or max(round(DAY_SECONDS / step), SHORTEST_WARM_UP)
+        self._warm_up = warm_up_rows(options, step)
         self._options = options
         self._starts = [_window_starts(seconds, scale, step) for scale in SCALES]
         self._most_remembered = max(_DAYS_REMEMBERED * DAY_SECONDS / step, _FEWEST_REMEMBERED)
