@@ -19,14 +19,22 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_pipeline.anomalies.learning import DOWN, UP, Choices, Family, Habits, Spread
-from ml_pipeline.anomalies.seasons import DAY_SECONDS, DAY_SMOOTH, RECENT, RECENT_ROWS, Expectations
-from ml_pipeline.anomalies.tails import Calibration, Flags, Floats, surprises
+from ml_pipeline.anomalies.seasons import (
+    DAY,
+    DAY_SECONDS,
+    DAY_SMOOTH,
+    RECENT,
+    RECENT_ROWS,
+    WEEK,
+    Expectations,
+)
+from ml_pipeline.anomalies.tails import Calibration, Flags, Floats, of_estimated, surprises
 
 SCALES = (1, 5, 20, 80)
 SHORTEST_WARM_UP = 50
 HIGHEST_SCORE = 20.0
 _SHORTEST_BLOCK, _LONGEST_BLOCK = 32, 1440
-_DAYS_REMEMBERED, _FEWEST_REMEMBERED = 4, 2000
+_DAYS_REMEMBERED, _FEWEST_REMEMBERED = 7, 2000
 # A flow is nowhere expected below this share of its mean: a quiet hour is not an impossible one.
 _LEAST_FLOW = 0.05
 # A row counts as deviating with its window when the newest quarter deviates half as much.
@@ -107,8 +115,10 @@ def score_series(
     first = 0
     while first < len(seconds):
         # Short blocks first, so that also a short series is judged.
-        last = min(max(2 * first, SHORTEST_WARM_UP), first + longest)
-        scorer.take(first, min(last, len(seconds)))
+        last = min(max(2 * first, SHORTEST_WARM_UP), first + longest, len(seconds))
+        if first < scorer.warm_up < last:
+            last = scorer.warm_up
+        scorer.take(first, last)
         first = last
     return scorer.scores
 
@@ -129,7 +139,7 @@ class _Scorer:
         self._seconds, self._values = seconds, values
         self._known = ~np.isnan(values)
         self._filled = _carried_forward(values)
-        self._warm_up = warm_up_rows(options, step)
+        self.warm_up = warm_up_rows(options, step)
         self._options = options
         self._starts = [_window_starts(seconds, scale, step) for scale in SCALES]
         self._most_remembered = max(_DAYS_REMEMBERED * DAY_SECONDS / step, _FEWEST_REMEMBERED)
@@ -162,7 +172,7 @@ class _Scorer:
         # At first expectations are poor: how poor is soon forgotten.
         self._remembered = float(np.clip(first / 2, _FEWEST_REMEMBERED, self._most_remembered))
         chosen = self._chosen()
-        if first >= self._warm_up:
+        if first >= self.warm_up:
             self._judge(block, chosen)
         self._learn(block)
 
@@ -200,11 +210,13 @@ class _Scorer:
             for side, surprise in zip(
                 (UP, DOWN), surprises(actual, means, variances, is_flow), strict=True
             ):
+                surprise = of_estimated(surprise, self._spreads[number].rows[0] / SCALES[number])
                 calibration = self._calibrations[number, side]
                 chance = calibration.correct(surprise)
                 score = np.where(surprise > 0, chance / np.log(10) + np.log10(SCALES[number]), 0.0)
                 deviates = side * newest > _STILL * side * (actual - means) / counts
                 taken = judged & deviates & (side * itself > 0) & (score > best)
+                taken &= ~self._has_come_before(block, side, itself)
                 best[taken] = score[taken]
                 flagged = taken & (score >= self._options.alarm_score)
                 first_flag = flagged & (result["direction"] == 0)
@@ -216,6 +228,16 @@ class _Scorer:
                 result["window_expected"][taken] = means[taken]
         result["expected"][:] = np.where(judged, expected[rows], np.nan)
         result["score"][:] = np.where(judged, np.minimum(best, HIGHEST_SCORE), np.nan)
+
+    def _has_come_before(self, block: slice, side: int, itself: Floats) -> Flags:
+        """Whether half of a row's deviation was there at that minute of other days or weeks too.
+
+        Where most minutes are zero, zeros of other days say nothing about a lack.
+        """
+        own = self._candidates[[DAY, WEEK], self._reach :]
+        nearest = (side * (self._values[block] - own)).min(axis=0)
+        has_come: Flags = nearest <= _STILL * side * itself
+        return has_come if side == UP else has_come & ~self._habits.is_sparse()
 
     def _sums(
         self, block: slice, number: int, usual: Floats, usual_sums: Floats

@@ -25,8 +25,8 @@ _SMALLEST = 1e-300
 # A surprise of 3 is a chance of 5 %.
 _PEAK = 3.0
 _PEAKS_AT_FIRST = 20.0
-# A larger surprise (0.15 %) is not learned from, as long as such ones are rare.
-_OUTLIER = 6.5
+# A larger surprise (0.25 %) is not learned from, as long as such ones are rare.
+_OUTLIER = 6.0
 # What comes more often than once in so many rows is no anomaly but a habit of the series.
 _ROWS_AN_EPISODE = 1000
 _PAUSE = 80
@@ -54,6 +54,16 @@ def surprises(
         chance = gammainc(number, mean) if side is up else gammaincc(number + 1.0, mean)
         side[rows] = -np.log(np.maximum(chance, _SMALLEST))
     return up, down
+
+
+def of_estimated(surprise: Floats, observations: Floats) -> Floats:
+    """The surprise when the variance is itself estimated, from so many independent sums (S,).
+
+    The tail of Student's distribution beside that of the normal one.
+    """
+    half = np.maximum(observations, 2.0) / 2
+    corrected: Floats = half * np.log1p(surprise / half)
+    return corrected
 
 
 @dataclass
