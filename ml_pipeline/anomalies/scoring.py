@@ -34,7 +34,7 @@ SCALES = (1, 5, 20, 80)
 SHORTEST_WARM_UP = 50
 HIGHEST_SCORE = 20.0
 _SHORTEST_BLOCK, _LONGEST_BLOCK = 32, 1440
-_DAYS_REMEMBERED, _FEWEST_REMEMBERED = 7, 2000
+_DAYS_REMEMBERED, _FEWEST_REMEMBERED, _LEAST_REMEMBERED = 7, 2000, 100
 # A flow is nowhere expected below this share of its mean: a quiet hour is not an impossible one.
 _LEAST_FLOW = 0.05
 # A row counts as deviating with its window when the newest quarter deviates half as much.
@@ -170,7 +170,7 @@ class _Scorer:
         self._flag_scales = np.concatenate([self._flag_scales[-self._reach :], unflagged])
         self._outliers = np.zeros((len(SCALES), *shape), dtype=bool)
         # At first expectations are poor: how poor is soon forgotten.
-        self._remembered = float(np.clip(first / 2, _FEWEST_REMEMBERED, self._most_remembered))
+        self._remembered = float(np.clip(first / 3, _LEAST_REMEMBERED, self._most_remembered))
         chosen = self._chosen()
         if first >= self.warm_up:
             self._judge(block, chosen)
