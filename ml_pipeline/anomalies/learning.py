@@ -34,9 +34,11 @@ class Spread:
         self.squares += np.where(kept, residuals**2, 0.0).sum(axis=1)
         self.means += np.where(kept, means, 0.0).sum(axis=1)
         self.rows += kept.sum(axis=0)
-        forget = np.minimum(1.0, remembered / np.maximum(self.rows, 1.0))
+        self.forget(np.minimum(1.0, remembered / np.maximum(self.rows, 1.0)))
+
+    def forget(self, kept_share: Floats | float) -> None:
         for each in (self.squares, self.means, self.rows):
-            each *= forget
+            each *= kept_share
 
     def per_row(self) -> Floats:
         return _ratio(self.squares, self.rows)

@@ -34,6 +34,7 @@ SCALES = (1, 5, 20, 80)
 SHORTEST_WARM_UP = 50
 HIGHEST_SCORE = 20.0
 _SHORTEST_BLOCK, _LONGEST_BLOCK = 32, 1440
+_OF_WARM_UP = 0.1
 _DAYS_REMEMBERED, _FEWEST_REMEMBERED, _LEAST_REMEMBERED = 7, 2000, 100
 # A flow is nowhere expected below this share of its mean: a quiet hour is not an impossible one.
 _LEAST_FLOW = 0.05
@@ -172,6 +173,10 @@ class _Scorer:
         # At first expectations are poor: how poor is soon forgotten.
         self._remembered = float(np.clip(first / 3, _LEAST_REMEMBERED, self._most_remembered))
         chosen = self._chosen()
+        if first == self.warm_up:
+            # Until then no day was there to compare with: those errors say little.
+            for spread in self._spreads:
+                spread.forget(_OF_WARM_UP)
         if first >= self.warm_up:
             self._judge(block, chosen)
         self._learn(block)
