@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import batch_load, machine, readme, segmentation
+from benchmarks import anomalies, batch_load, machine, readme, segmentation
 from benchmarks.comparison import Comparison
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
@@ -18,7 +18,7 @@ from benchmarks.warehouse.run import run as run_warehouse
 from insight.services import open_services
 from insight.settings import load_settings
 
-_NAMES = ("batch", "segmentation", "warehouse", "streams")
+_NAMES = ("batch", "segmentation", "anomalies", "warehouse", "streams")
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
@@ -29,6 +29,10 @@ def main() -> None:
     # By default the end of the process would leave a broker behind.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     _parts([each for each in names if each in ("batch", "segmentation")])
+    if "anomalies" in names:
+        result = f"{anomalies.run()}\n\n{machine.told()}"
+        sys.stdout.write(f"\n{result}\n")
+        readme.write("anomalies", result)
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
