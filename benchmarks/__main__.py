@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import batch_load, machine, readme, rfm, segmentation
+from benchmarks import anomalies, batch_load, machine, readme, segmentation
 from benchmarks.comparison import Comparison
 from benchmarks.lifetime import plan as lifetime_plan
 from benchmarks.lifetime.report import report as report_lifetime
@@ -24,6 +25,7 @@ from insight.settings import load_settings
 
 _NAMES = ("batch", "segmentation", "rfm", "warehouse", "streams")
 _NAMES = ("batch", "segmentation", "lifetime", "warehouse", "streams")
+_NAMES = ("batch", "segmentation", "anomalies", "warehouse", "streams")
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
@@ -38,6 +40,10 @@ def main() -> None:
         _rfm(arguments.orders)
     if "lifetime" in names:
         _lifetime(arguments)
+    if "anomalies" in names:
+        result = f"{anomalies.run()}\n\n{machine.told()}"
+        sys.stdout.write(f"\n{result}\n")
+        readme.write("anomalies", result)
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:

@@ -113,12 +113,27 @@ CUSTOMER_LIFETIME_VALUE = ResultTable(
     keys=("customer_id",),
 )
 
+REVENUE_ANOMALIES = ResultTable(
+    "revenue_anomalies",
+    {
+        "product_id": "text",
+        "window_start": "timestamptz",
+        "expected_revenue": "numeric(14, 2) not null",
+        "actual_revenue": "numeric(14, 2) not null",
+        "score": "numeric(5, 2) not null",
+        "direction": "text not null",
+        "reason": "text not null",
+    },
+    keys=("product_id", "window_start"),
+)
+
 TABLES: tuple[ResultTable, ...] = (
     CUSTOMER_SEGMENTS,
     SEGMENTATION_RUNS,
     POS_CUSTOMER_CLUSTERS,
     POS_CLUSTERING,
     CUSTOMER_LIFETIME_VALUE,
+    REVENUE_ANOMALIES,
 )
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from insight import log
 from insight.cli import job, lab, quarantine, roles, services, streams, warehouse
+from insight.cli import anomalies, job, quarantine, roles, services, streams, warehouse
 from insight.cli.state import err
 from insight.errors import InsightError
 from insight.settings import load_settings
@@ -29,6 +30,7 @@ app.add_typer(services.app, name="services")
 app.add_typer(streams.app, name="streams")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(lab.app, name="lab")
+app.add_typer(anomalies.app, name="anomalies")
 
 
 @app.callback()
