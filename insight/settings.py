@@ -63,6 +63,7 @@ class Settings(BaseSettings):
         default="auto",
         description="where customer segments are kept: the dbt seed, the table"
         " ml.customer_segments, or the table past 50,000 customers (auto)",
+    )
     lifetime_value_days: int = Field(
         default=90, ge=1, le=1825, description="how far ahead customer lifetime value looks"
     )
