@@ -25,7 +25,7 @@ def run(context: Context) -> str:
         k=context.settings.segment_count,
         as_of=context.settings.as_of_date,
     )
-    return _summary(report)
+    return f"{_summary(report)}, {_find_associations(context)}"
 
 
 def _summary(report: "SegmentationReport") -> str:
@@ -33,6 +33,28 @@ def _summary(report: "SegmentationReport") -> str:
         return f"skipped: {report.skipped_reason}"
     unchanged = ", unchanged" if report.unchanged else ""
     return f"{report.customers:,} customers in {len(report.segments)} segments{unchanged}"
+
+
+def _find_associations(context: Context) -> str:
+    from ml_pipeline.associations.itemsets import Limits
+    from ml_pipeline.associations.run import LEAST_COUNT, associate_products
+    from ml_pipeline.associations.thresholds import Thresholds
+
+    settings = context.settings
+    context.tell("products bought together")
+    report = associate_products(
+        context.services.database,
+        thresholds=Thresholds.of(
+            support=settings.association_min_support,
+            confidence=settings.association_min_confidence,
+            lift=settings.association_min_lift,
+            count=LEAST_COUNT,
+        ),
+        limits=Limits(settings.association_max_products, settings.association_seconds),
+        largest_basket=settings.association_max_basket,
+        before=settings.as_of_date,
+    )
+    return report.summary()
 
 
 def _is_generated(database: DatabaseEndpoint) -> bool:
