@@ -131,14 +131,15 @@ def _reach(
 def _measures(
     together: Codes, before: Codes, after: Codes, baskets: int
 ) -> dict[str, NDArray[np.float64]]:
-    support, confidence = together / baskets, together / before
-    share = after / baskets
-    is_certain = together == before
-    conviction = (1 - share) / np.where(is_certain, 1, 1 - confidence)
+    rule, antecedent, consequent = (each.astype(np.float64) for each in (together, before, after))
+    without = antecedent - rule
+    # Out of the counts, not of one another: 1 - confidence would lose the digits of a large
+    # conviction.
+    conviction = (baskets - consequent) * antecedent / (baskets * np.where(without, without, 1))
     return {
-        "support": support,
-        "confidence": confidence,
-        "lift": confidence / share,
-        "leverage": support - before / baskets * share,
-        "conviction": np.where(is_certain, np.nan, conviction),
+        "support": rule / baskets,
+        "confidence": rule / antecedent,
+        "lift": rule * baskets / (antecedent * consequent),
+        "leverage": (rule * baskets - antecedent * consequent) / baskets**2,
+        "conviction": np.where(without, conviction, np.nan),
     }

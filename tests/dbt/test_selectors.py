@@ -31,6 +31,7 @@ def test_before_and_after_ml_are_the_whole_project_and_share_nothing(nodes_of: N
     assert _built(before | after) == _built(nodes_of(""))
     assert "seed.dbt_pipeline.customer_segments" in after
     assert "model.dbt_pipeline.fct_customer_segments" in after
+    assert "model.dbt_pipeline.fct_product_associations" in after
     assert "model.dbt_pipeline.fct_sales" in before
 
 
