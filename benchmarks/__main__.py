@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import batch_load, machine, readme, segmentation
+from benchmarks import associations, batch_load, machine, readme, segmentation
 from benchmarks.comparison import Comparison
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
@@ -18,7 +18,7 @@ from benchmarks.warehouse.run import run as run_warehouse
 from insight.services import open_services
 from insight.settings import load_settings
 
-_NAMES = ("batch", "segmentation", "warehouse", "streams")
+_NAMES = ("batch", "segmentation", "associations", "warehouse", "streams")
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
@@ -29,6 +29,8 @@ def main() -> None:
     # By default the end of the process would leave a broker behind.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     _parts([each for each in names if each in ("batch", "segmentation")])
+    if "associations" in names:
+        _associations()
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
@@ -81,6 +83,12 @@ def _batch() -> Comparison:
         settings = load_settings().model_copy(update={"home": Path(folder) / "home"})
         with open_services(settings) as services:
             return batch_load.run(services.database, Path(folder))
+
+
+def _associations() -> None:
+    content = associations.report(associations.run())
+    sys.stdout.write(f"\n{content}\n")
+    readme.write("associations", content)
 
 
 def _warehouse(arguments: argparse.Namespace) -> None:
