@@ -66,7 +66,8 @@ def encode_baskets(lines: pd.DataFrame, *, largest: int = LARGEST_BASKET) -> Bas
 def reason_not_to_mine(baskets: Baskets) -> str | None:
     """Why no rule can come out of these baskets; None when one can."""
     if len(baskets) == 0:
-        return "there are no baskets"
+        too_large = f", and {baskets.left_out:,} were too large" if baskets.left_out else ""
+        return f"there are no baskets{too_large}"
     if len(baskets) == 1:
         return "there is only one basket"
     if np.count_nonzero(baskets.product_counts()) == 1:

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from mlxtend.frequent_patterns import fpgrowth
 
 from insight.errors import InputError
+from insight.settings import Settings
 from ml_pipeline.associations.baskets import encode_baskets
 from ml_pipeline.associations.itemsets import Limits, frequent_itemsets
 from ml_pipeline.associations.rules import RULE_COLUMNS, find_rules
 from ml_pipeline.associations.sentences import labels_of, sentences
 from ml_pipeline.associations.thresholds import Thresholds
+from streaming.simulators.arrivals import START_US
+from streaming.simulators.shop import PRODUCTS, sales_between
 
 Basket = Sequence[str]
 Rule = tuple[tuple[str, ...], str]
@@ -192,6 +195,46 @@ def test_a_basket_above_the_cap_is_left_out_and_counted() -> None:
     assert len(encode_baskets(lines_of(["ab", large]), largest=101)) == 2
     rules = find_rules(encoded, Thresholds.of(support="0.5", confidence=1))
     assert counted(rules) == {(("a",), "b"): (2, 2, 2), (("b",), "a"): (2, 2, 2)}
+
+
+def test_when_every_basket_is_too_large_the_refusal_says_so() -> None:
+    large = encode_baskets(lines_of(["abc", "abd"]), largest=2)
+    with pytest.raises(InputError, match="there are no baskets, and 2 were too large"):
+        find_rules(large, Thresholds.of(support="0.1", confidence="0.1"))
+
+
+def test_what_the_simulated_tills_sell_together_is_found() -> None:
+    """Half of the laptops go with headphones, half with a charger; phones with case and charger."""
+    day = 86_400_000_000
+    sales = sales_between(2019, 3_000, START_US, START_US + 10 * day)
+    # As the baskets of the marts: what a customer buys on a day.
+    lines = pd.DataFrame(
+        {
+            "basket_id": [
+                f"{customer} {sold // day}"
+                for customer, sold in zip(sales.customer, sales.sold, strict=True)
+            ],
+            "product_id": np.array(PRODUCTS)[sales.product],
+        }
+    )
+    chosen = Settings()
+    found = counted(
+        find_rules(
+            encode_baskets(lines),
+            Thresholds.of(
+                support=chosen.association_min_support,
+                confidence=chosen.association_min_confidence,
+                lift=chosen.association_min_lift,
+            ),
+        )
+    )
+    laptop, phone, tablet, headphones, case, charger = PRODUCTS
+    planted = {(laptop, headphones), (laptop, charger), (phone, case), (phone, charger)}
+    pairs = {(before[0], after) for before, after in found if len(before) == 1}
+    assert pairs == planted | {(after, before) for before, after in planted}
+    assert ((case, charger), phone) in found
+    assert ((headphones, charger), laptop) in found
+    assert not [rule for rule in found if rule[1] == tablet]
 
 
 @pytest.mark.parametrize(
