@@ -2,10 +2,10 @@
 generation, SIGMOD 2000), on the tree of mlxtend.
 
 mlxtend's public function takes the support as a float, puts all baskets into one tree of Python
-objects, and runs to its end. Here numpy projects the baskets on one product after the other
-(section 3.4 of the article) and mlxtend grows the small trees: the limit is an integer, most of
-the time and memory is saved, and the clock is looked at between the steps. A test holds the result
-to that of the public function.
+objects, and runs to its end. Here numpy projects the baskets on one product after the other (the
+authors' database projection, Data Mining and Knowledge Discovery 8, 2004) and mlxtend grows the
+small trees: the limit is an integer, most of the time and memory is saved, and the clock is looked
+at between the steps. A test holds the result to that of the public function.
 """
 
 import time

@@ -35,7 +35,12 @@ from ml_pipeline.associations.marts import (
 from ml_pipeline.associations.rules import find_rules
 from ml_pipeline.associations.sentences import labels_of, sentences
 from ml_pipeline.associations.thresholds import Thresholds
-from ml_pipeline.results import PRODUCT_ASSOCIATION_RUNS, PRODUCT_ASSOCIATIONS, replace_rows
+from ml_pipeline.results import (
+    PRODUCT_ASSOCIATION_RUNS,
+    PRODUCT_ASSOCIATIONS,
+    create_tables,
+    replace_rows,
+)
 
 # Whoever changes what is written for the same baskets raises it, so that it is written again.
 RULES_VERSION = 1
@@ -94,6 +99,8 @@ def associate_products(
     limits; then no table has changed.
     """
     limits = limits or Limits()
+    # A warehouse loaded by an earlier version has not got them.
+    create_tables(database)
     with connect(database) as connection:
         # Digest and lines of one moment.
         connection.execute("set transaction isolation level repeatable read, read only")

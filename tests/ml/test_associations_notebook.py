@@ -11,7 +11,6 @@ import pytest
 from insight.database import DatabaseEndpoint, connect
 from ml_pipeline.associations.run import LEAST_COUNT, associate_products
 from ml_pipeline.associations.thresholds import Thresholds
-from ml_pipeline.results import create_tables
 
 NOTEBOOK = Path("ml_pipeline/notebooks/product_associations.ipynb")
 
@@ -70,7 +69,6 @@ def test_it_runs_from_empty_and_tells_the_rules_of_the_run(
         progress_bar=False,
         execution_timeout=60,
     )
-    create_tables(database)
     thresholds = Thresholds.of(support="0.002", confidence="0.3", lift="1.2", count=LEAST_COUNT)
     associate_products(database, thresholds=thresholds)
     with connect(database) as connection:

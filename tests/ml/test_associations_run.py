@@ -10,7 +10,6 @@ from insight.errors import InputError, StageError
 from ml_pipeline.associations.itemsets import Limits
 from ml_pipeline.associations.run import AssociationReport, associate_products
 from ml_pipeline.associations.thresholds import Thresholds
-from ml_pipeline.results import create_tables
 
 Sale = tuple[str, str, date, str]
 Run = Callable[..., AssociationReport]
@@ -33,8 +32,7 @@ NEWEST = date(2019, 12, 31)
 
 @pytest.fixture
 def marts(database: DatabaseEndpoint) -> DatabaseEndpoint:
-    """Empty marts and empty tables of schema ml."""
-    create_tables(database)
+    """Empty marts; schema ml is not there yet."""
     with connect(database) as connection:
         connection.execute(MARTS)  # type: ignore[arg-type]
     return database
@@ -229,6 +227,5 @@ def test_a_product_without_an_id_is_told_with_its_shop(marts: DatabaseEndpoint, 
 def test_without_the_marts_the_error_names_the_command(
     database: DatabaseEndpoint, run: Run
 ) -> None:
-    create_tables(database)
     with pytest.raises(StageError, match=r"marts of ecommerce.*insight transform"):
         run()
