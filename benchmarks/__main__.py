@@ -7,8 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import batch_load, machine, readme, rfm, segmentation
-from benchmarks import anomalies, batch_load, machine, readme, segmentation
+from benchmarks import anomalies, associations, batch_load, machine, readme, rfm, segmentation
 from benchmarks.comparison import Comparison
 from benchmarks.lifetime import plan as lifetime_plan
 from benchmarks.lifetime.report import report as report_lifetime
@@ -23,9 +22,9 @@ from benchmarks.warehouse.run import run as run_warehouse
 from insight.services import open_services
 from insight.settings import load_settings
 
-_NAMES = ("batch", "segmentation", "rfm", "warehouse", "streams")
-_NAMES = ("batch", "segmentation", "lifetime", "warehouse", "streams")
-_NAMES = ("batch", "segmentation", "anomalies", "warehouse", "streams")
+_NAMES = (
+    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "warehouse", "streams",
+)  # fmt: skip
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
@@ -44,6 +43,8 @@ def main() -> None:
         result = f"{anomalies.run()}\n\n{machine.told()}"
         sys.stdout.write(f"\n{result}\n")
         readme.write("anomalies", result)
+    if "associations" in names:
+        _associations()
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
@@ -119,6 +120,8 @@ def _rfm(orders: int) -> None:
     sys.stdout.write(f"\n{content}\n")
     if orders == rfm.ORDERS:
         readme.write("rfm", content)
+
+
 def _lifetime(arguments: argparse.Namespace) -> None:
     try:
         options = lifetime_plan.Options(arguments.customers, arguments.lifetime_rounds)
@@ -128,6 +131,12 @@ def _lifetime(arguments: argparse.Namespace) -> None:
     sys.stdout.write(f"\n{report_lifetime(results)}\n")
     if options.is_whole:
         readme.write("lifetime", report_lifetime(results))
+
+
+def _associations() -> None:
+    content = associations.report(associations.run())
+    sys.stdout.write(f"\n{content}\n")
+    readme.write("associations", content)
 
 
 def _warehouse(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The only reader of the environment: one settings object, built at the edge and passed down."""
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -71,6 +72,33 @@ class Settings(BaseSettings):
     as_of_date: date | None = Field(
         default=None,
         description="the day recency counts from; by default the day after the newest sale",
+    )
+
+    association_min_support: Decimal = Field(
+        default=Decimal("0.002"),
+        gt=0,
+        le=1,
+        description="share of baskets that must hold the products of an association",
+    )
+    association_min_confidence: Decimal = Field(
+        default=Decimal("0.1"),
+        gt=0,
+        le=1,
+        description="share of the baskets with its antecedent that must hold its consequent",
+    )
+    association_min_lift: Decimal = Field(
+        default=Decimal("1.2"),
+        ge=0,
+        description="how many times as often as in all baskets that must be",
+    )
+    association_max_products: int = Field(
+        default=3, ge=2, le=6, description="products of an association, the consequent included"
+    )
+    association_max_basket: int = Field(
+        default=100, ge=2, description="baskets of more products than this are left out"
+    )
+    association_seconds: float = Field(
+        default=60.0, gt=0, description="how long the search in the baskets of one shop may take"
     )
 
     newsapi_key: SecretStr | None = Field(

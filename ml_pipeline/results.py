@@ -127,6 +127,45 @@ REVENUE_ANOMALIES = ResultTable(
     keys=("product_id", "window_start"),
 )
 
+PRODUCT_ASSOCIATIONS = ResultTable(
+    "product_associations",
+    {
+        "domain": "text",
+        "antecedent": "text[]",
+        "consequent": "text",
+        "antecedent_names": "text[] not null",
+        "consequent_name": "text not null",
+        "antecedent_count": "integer not null",
+        "consequent_count": "integer not null",
+        "rule_count": "integer not null",
+        "basket_count": "integer not null",
+        "support": "numeric(7, 6) not null",
+        "confidence": "numeric(7, 6) not null",
+        "lift": "numeric(16, 6) not null",
+        "leverage": "numeric(7, 6) not null",
+        "conviction": "numeric(16, 6)",
+        "sentence": "text not null",
+        "first_basket_on": "date not null",
+        "last_basket_on": "date not null",
+    },
+    keys=("domain", "antecedent", "consequent"),
+)
+
+# What the associations were made from: a run on the same makes them no more.
+PRODUCT_ASSOCIATION_RUNS = ResultTable(
+    "product_association_runs",
+    {
+        "domain": "text",
+        "fingerprint": "text not null",
+        "basket_count": "integer not null",
+        "product_count": "integer not null",
+        "left_out_count": "integer not null",
+        "rule_count": "integer not null",
+        "skipped_reason": "text",
+    },
+    keys=("domain",),
+)
+
 TABLES: tuple[ResultTable, ...] = (
     CUSTOMER_SEGMENTS,
     SEGMENTATION_RUNS,
@@ -134,6 +173,8 @@ TABLES: tuple[ResultTable, ...] = (
     POS_CLUSTERING,
     CUSTOMER_LIFETIME_VALUE,
     REVENUE_ANOMALIES,
+    PRODUCT_ASSOCIATIONS,
+    PRODUCT_ASSOCIATION_RUNS,
 )
 
 

@@ -10,8 +10,7 @@ import typer
 from rich.markup import escape
 
 from insight import log
-from insight.cli import job, lab, quarantine, roles, services, streams, warehouse
-from insight.cli import anomalies, job, quarantine, roles, services, streams, warehouse
+from insight.cli import anomalies, job, lab, quarantine, roles, services, streams, warehouse
 from insight.cli.state import err
 from insight.errors import InsightError
 from insight.settings import load_settings

@@ -91,6 +91,7 @@ def test_every_mart_refuses_a_row_without_its_key(warehouse: DatabaseEndpoint) -
         ("fct_pos_refunds", "refund_id"),
         ("fct_product_metrics_minute", "window_start"),
         ("fct_pos_net_revenue_daily", "date_day"),
+        ("fct_product_associations", "consequent"),
         ("fct_account_transactions", "transaction_id"),
         ("fct_stream_lateness", "stream"),
     ):

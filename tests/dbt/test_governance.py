@@ -201,6 +201,7 @@ def test_the_published_names_exist(nodes: list[Node]) -> None:
         "fct_pos_transactions",
         "fct_pos_refunds",
         "fct_product_metrics_minute",
+        "fct_product_associations",
         "fct_account_transactions",
         "fct_stream_lateness",
     } <= set(_names(nodes))

@@ -34,6 +34,7 @@ def test_before_and_after_ml_are_the_whole_project_and_share_nothing(nodes_of: N
     assert "model.dbt_pipeline.fct_customer_segments" in after
     assert "model.dbt_pipeline.fct_pos_customer_segments" in after
     assert "model.dbt_pipeline.fct_segmentation_runs" in after
+    assert "model.dbt_pipeline.fct_product_associations" in after
     assert "model.dbt_pipeline.fct_sales" in before
     assert "model.dbt_pipeline.int_pos_customer_rfm" in before
 
