@@ -9,8 +9,8 @@ A row is judged at several scales (Renz et al. 2023 on series with low counts): 
 end of its last 5, 20 and 80 rows, where a lack of sales can be seen that no single minute shows.
 Its surprise at a scale is -ln of the chance of such a sum (`tails`), corrected by what the series
 did until then. Of the candidates for what is usual (`seasons`) the one with the smallest squared
-error until then is taken, for each series. What is flagged is not learned from, unless most of a block
-is flagged or flags come often: then that is how the series is.
+error until then is taken, for each series. What is flagged is not learned from, unless most of a
+block is flagged or flags come often: then that is how the series is.
 """
 
 from dataclasses import dataclass
@@ -207,6 +207,7 @@ class _Scorer:
         judged = self._known[block] & (self._expectations.magnitude > 0)
         itself = self._values[block] - expected[rows]
         result["candidate"][:] = chosen
+        is_new = {side: ~self._has_come_before(block, side, itself) for side in (UP, DOWN)}
         usual_sums = _running(usual)
         held = self._values_from_reach(block)
         deviations = _running(np.where(np.isnan(held), 0.0, held - usual))
@@ -223,7 +224,7 @@ class _Scorer:
                 score = np.where(surprise > 0, chance / np.log(10) + np.log10(SCALES[number]), 0.0)
                 deviates = side * newest > _STILL * side * (actual - means) / counts
                 taken = judged & deviates & (side * itself > 0) & (score > best)
-                taken &= ~self._has_come_before(block, side, itself)
+                taken &= is_new[side]
                 best[taken] = score[taken]
                 flagged = taken & (score >= self._options.alarm_score)
                 first_flag = flagged & (result["direction"] == 0)
