@@ -20,6 +20,8 @@ TIME_NAMES = ("time", "timestamp", "datetime", "date", "ds", "window_start", "ev
 VALUE_NAMES = ("value", "values", "y", "amount", "revenue", "total_revenue", "count")
 _FIRST_LINE = 2
 _TWO = 2
+# Squares of larger numbers, summed up, would be infinite.
+_LARGEST = 1e100
 # Numbers instead of dates are seconds since 1970, larger ones milliseconds.
 _MILLISECONDS = 1e11
 _MISSING = frozenset({"", "nan", "na", "null", "none"})
@@ -227,6 +229,10 @@ def _values(path: Path, column: str, texts: "pd.Series[str]", *, skip_missing: b
     _refuse(
         path, np.isnan(numbers), texts, f"{where}: {{!r}} is not a number",
         "Write it with digits and a decimal point, without unit and thousands separator",
+    )  # fmt: skip
+    _refuse(
+        path, np.abs(numbers) > _LARGEST, texts, f"{where}: {{!r}} is too large",
+        f"Numbers go up to {_LARGEST:g}: correct it or take the line out",
     )  # fmt: skip
     numbers[is_missing] = np.nan
     if is_missing.all():

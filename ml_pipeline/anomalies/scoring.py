@@ -9,8 +9,8 @@ A row is judged at several scales (Renz et al. 2023 on series with low counts): 
 end of its last 5, 20 and 80 rows, where a lack of sales can be seen that no single minute shows.
 Its surprise at a scale is -ln of the chance of such a sum (`tails`), corrected by what the series
 did until then. Of the candidates for what is usual (`seasons`) the one with the smallest squared
-error until then is taken, for each series. What is flagged is not learned from: its expectation
-stands in, unless most of a block is flagged; then the series has changed for good.
+error until then is taken, for each series. What is flagged is not learned from, unless most of a
+block is flagged or flags come often: then that is how the series is.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,10 @@ SCALES = (1, 5, 20, 80)
 SHORTEST_WARM_UP = 50
 HIGHEST_SCORE = 20.0
 _SHORTEST_BLOCK, _LONGEST_BLOCK = 32, 1440
+# Share of the squared errors of the warm-up that is kept.
 _OF_WARM_UP = 0.1
+# Spreads and surprises remember a week, of short series at least so many rows; at first a third of
+# the rows that were seen, but so many at least.
 _DAYS_REMEMBERED, _FEWEST_REMEMBERED, _LEAST_REMEMBERED = 7, 2000, 100
 # A flow is nowhere expected below this share of its mean: a quiet hour is not an impossible one.
 _LEAST_FLOW = 0.05
@@ -107,8 +110,7 @@ def score_series(
     """Score `values` (T, S) at `seconds` (T,) since 1970, ascending, evenly spaced or not.
 
     NaN is a missing value. `step` is the usual distance of rows in seconds, by default the median
-    of the first thousand distances. Times in the unit of the values scale with them: values times
-    a constant above 0 have the same scores.
+    of the first thousand distances. Values times a constant above 0 have the same scores.
     """
     step = step or usual_step(seconds)
     scorer = _Scorer(seconds, values, options or Options(), step)
@@ -205,6 +207,7 @@ class _Scorer:
         judged = self._known[block] & (self._expectations.magnitude > 0)
         itself = self._values[block] - expected[rows]
         result["candidate"][:] = chosen
+        is_new = {side: ~self._has_come_before(block, side, itself) for side in (UP, DOWN)}
         usual_sums = _running(usual)
         held = self._values_from_reach(block)
         deviations = _running(np.where(np.isnan(held), 0.0, held - usual))
@@ -221,7 +224,7 @@ class _Scorer:
                 score = np.where(surprise > 0, chance / np.log(10) + np.log10(SCALES[number]), 0.0)
                 deviates = side * newest > _STILL * side * (actual - means) / counts
                 taken = judged & deviates & (side * itself > 0) & (score > best)
-                taken &= ~self._has_come_before(block, side, itself)
+                taken &= is_new[side]
                 best[taken] = score[taken]
                 flagged = taken & (score >= self._options.alarm_score)
                 first_flag = flagged & (result["direction"] == 0)

@@ -105,6 +105,7 @@ def test_seconds_since_1970_are_times(score: Score) -> None:
         (_text(h7="2019-12-02 07:00,"), r"line 9: .*value is missing.*--skip-missing"),
         (_text(h7="2019-12-02 07:00,-inf"), r"line 9: .*'-inf' is infinite\. Correct"),
         (_text(h7="2019-12-02 07:00,1e999"), r"line 9: .*'1e999' is infinite\. Correct"),
+        (_text(h7="2019-12-02 07:00,1e200"), r"line 9: .*'1e200' is too large\. Numbers"),
         (_text(h7="2019-12-02 07:00,12 EUR"), r"line 9: .*'12 EUR' is not a number\. Write"),
         (_text(h7="yesterday,12"), r"line 9: column time: 'yesterday' is not a time\. Write"),
         (_text(h7="2019-12-01 07:00,12"), r"line 9: the time .* lies before .*\. Sort"),
