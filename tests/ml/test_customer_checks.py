@@ -26,6 +26,7 @@ Population = Callable[..., pd.DataFrame]
         ("monetary", float("inf"), "no finite number"),
         ("monetary", float("-inf"), "no finite number"),
         ("monetary", "12,50", "no finite number"),
+        ("monetary", "\n", "no finite number"),
         ("monetary", None, "no finite number"),
         ("frequency", "many", "no finite number"),
         ("frequency", 0, "ordered nothing"),
