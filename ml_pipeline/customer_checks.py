@@ -43,8 +43,10 @@ def _expect_numbers(frame: pd.DataFrame, column: str) -> None:
 
 def _complaint(frame: pd.DataFrame, column: str, row: int, reason: str) -> InputError:
     value = frame[column].iloc[row]
+    # Text may hold a line break, and an error is one line.
+    shown = repr(value) if isinstance(value, str) else str(value)
     return InputError(
-        f"{column} {value!s} cannot be used ({reason})",
+        f"{column} {shown} cannot be used ({reason})",
         where=f"customer {frame['customer_id'].iloc[row]}",
         next_step="Correct the value or leave the customer out, then run it again",
     )

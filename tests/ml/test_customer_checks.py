@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from insight.database import DatabaseEndpoint, connect
@@ -26,6 +26,7 @@ Population = Callable[..., pd.DataFrame]
         ("monetary", float("inf"), "no finite number"),
         ("monetary", float("-inf"), "no finite number"),
         ("monetary", "12,50", "no finite number"),
+        ("monetary", "\n", "no finite number"),
         ("monetary", None, "no finite number"),
         ("frequency", "many", "no finite number"),
         ("frequency", 0, "ordered nothing"),
@@ -59,6 +60,7 @@ def test_negative_money_is_no_money_and_is_counted(population: Population) -> No
     assert train(refunded, sweep=False).model == train(nothing, sweep=False).model
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.floats(), st.integers(-5, 5), st.text(max_size=3), st.none()), max_size=6)
 )

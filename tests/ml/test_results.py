@@ -60,7 +60,9 @@ _IDS = st.lists(
 )
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(_IDS)
 def test_labels_come_back_from_the_table_byte_for_byte(database, ids: list[str]) -> None:
     create_tables(database)
