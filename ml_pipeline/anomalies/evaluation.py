@@ -52,6 +52,8 @@ def evaluate(
 ) -> tuple[Evaluation, ...]:
     """Spikes, then drops. `flagged` has the columns series, time and direction, in UTC.
 
+    Planted anomalies of one kind follow each other without overlap.
+
     A planted anomaly is found in a series when a row from its begin up to its end is flagged in
     its direction. An alarm, all flags of a series and direction without a longer pause than
     `PAUSE`, is right when it overlaps one, up to `GRACE` after its end.
@@ -79,9 +81,9 @@ def _of_kind(
             inside = times[(times >= begin) & (times < end)]
             if len(inside):
                 delays.append((inside[0] - begin).total_seconds() / 60)
-        for first, last in _alarms(times):
-            alarms += 1
-            right += any(first < each.last + GRACE and last >= each.first for each in planted)
+        firsts, lasts = _alarms(times)
+        alarms += len(firsts)
+        right += _right(firsts, lasts, planted)
     return Evaluation(
         kind=kind,
         planted=len(planted) * len(series),
@@ -92,14 +94,28 @@ def _of_kind(
     )
 
 
-def _alarms(times: pd.DatetimeIndex) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
-    if not len(times):
-        return []
-    breaks = np.flatnonzero(np.diff(times) > PAUSE) + 1
-    return [(part[0], part[-1]) for part in np.split(times, breaks)]
+def _alarms(times: pd.DatetimeIndex) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
+    """(first, last) flag of each alarm of ascending flags."""
+    breaks = np.diff(times.asi8) > PAUSE // pd.Timedelta(1, unit=times.unit)
+    begins, ends = np.ones(len(times), dtype=bool), np.ones(len(times), dtype=bool)
+    begins[1:], ends[:-1] = breaks, breaks
+    return times[begins], times[ends]
+
+
+def _right(firsts: pd.DatetimeIndex, lasts: pd.DatetimeIndex, planted: Sequence[Planted]) -> int:
+    """How many alarms overlap an anomaly; those of one kind follow each other."""
+    if not planted or not len(firsts):
+        return 0
+    begins = pd.DatetimeIndex([each.first for each in planted])
+    ends = pd.DatetimeIndex([each.last for each in planted]) + GRACE
+    # The first that is not over when the alarm begins.
+    place = ends.searchsorted(firsts, side="right")
+    is_there = place < len(begins)
+    nearest = begins[np.minimum(place, len(begins) - 1)]
+    return int((is_there & (nearest <= lasts)).sum())
 
 
 def alarm_count(flagged: pd.DataFrame) -> int:
     """How many alarms the flags of all series and directions make."""
     groups = flagged.groupby(["series", "direction"])["time"]
-    return sum(len(_alarms(pd.DatetimeIndex(times).sort_values())) for _, times in groups)
+    return sum(len(_alarms(pd.DatetimeIndex(times).sort_values())[0]) for _, times in groups)
