@@ -97,10 +97,9 @@ class Calibration(_Measured):
         return next(each for each in self.families if each.model.family == family)
 
 
-def choose_holdout_days(now: pd.DataFrame, horizon_days: int) -> int:
+def choose_holdout_days(history_days: int, horizon_days: int) -> int:
     """As long as the horizon where the history is twice that, else half the history."""
-    longest = int(now["age_days"].max()) if len(now) else 0
-    return min(horizon_days, longest // 2)
+    return min(horizon_days, history_days // 2)
 
 
 def calibrate(before: pd.DataFrame, now: pd.DataFrame, holdout_days: int) -> Calibration:

@@ -12,29 +12,49 @@ from insight.errors import StageError
 from ml_pipeline.lifetime_value.summary import summary_from_totals
 from ml_pipeline.rfm import UNKNOWN_CUSTOMER
 
+# Both summaries in one pass over the orders. The lowest pair of day and amount is the first
+# purchase; a window, or a join with the first days, would sort or read them again.
 _TOTALS = """
 copy (
     with purchases as (
         select
             customer_id,
             order_date,
-            sum(net_sales_amount) as amount,
-            min(order_date) over (partition by customer_id) as first_on
+            sum(net_sales_amount) as amount
         from marts.fct_orders
         where order_date < {as_of} and customer_id <> {unknown}
         group by customer_id, order_date
+    ),
+
+    totals as (
+        select
+            customer_id,
+            min(order_date) as first_on,
+            (min(array[(order_date - date '1970-01-01')::numeric, amount]))[2] as first_amount,
+            count(*) as purchases,
+            max(order_date) as last_on,
+            sum(amount) as amount,
+            count(*) filter (where order_date < {earlier}) as purchases_before,
+            max(order_date) filter (where order_date < {earlier}) as last_before,
+            sum(amount) filter (where order_date < {earlier}) as amount_before
+        from purchases
+        group by customer_id
     )
 
     select
         customer_id,
-        count(*) - 1 as frequency,
-        max(order_date) - first_on as recency_days,
+        purchases - 1 as frequency,
+        last_on - first_on as recency_days,
         {as_of} - first_on as age_days,
-        coalesce(sum(amount) filter (where order_date > first_on), 0) as repeat_value
-    from purchases
-    group by customer_id, first_on
+        amount - first_amount as repeat_value,
+        purchases_before - 1 as frequency_before,
+        coalesce(last_before - first_on, 0) as recency_days_before,
+        {earlier} - first_on as age_days_before,
+        coalesce(amount_before - first_amount, 0) as repeat_value_before
+    from totals
 ) to stdout (format csv, header)
 """
+_NUMBERS = ["frequency", "recency_days", "age_days", "repeat_value"]
 
 
 def read_as_of(connection: Connection, as_of: date | None = None) -> date | None:
@@ -60,10 +80,31 @@ def read_as_of(connection: Connection, as_of: date | None = None) -> date | None
     return as_of or row[0] + timedelta(days=1)
 
 
+def read_first_day(connection: Connection, as_of: date) -> date | None:
+    """The day of the first order of a known customer before `as_of`; None without one."""
+    row = connection.execute(
+        "select min(order_date) from marts.fct_orders where order_date < %s and customer_id <> %s",
+        [as_of, UNKNOWN_CUSTOMER],
+    ).fetchone()
+    if row is None or row[0] is None:
+        return None
+    assert isinstance(row[0], date)
+    return row[0]
+
+
 def read_summary(connection: Connection, as_of: date) -> pd.DataFrame:
     """Summary frame of all known customers with an order before `as_of`."""
+    return read_summaries(connection, as_of, as_of)[0]
+
+
+def read_summaries(
+    connection: Connection, as_of: date, earlier: date
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The summary frames as of two days; `earlier` is not after `as_of`."""
     query = sql.SQL(_TOTALS).format(
-        as_of=sql.SQL("{}::date").format(sql.Literal(as_of)), unknown=sql.Literal(UNKNOWN_CUSTOMER)
+        as_of=sql.SQL("{}::date").format(sql.Literal(as_of)),
+        earlier=sql.SQL("{}::date").format(sql.Literal(earlier)),
+        unknown=sql.Literal(UNKNOWN_CUSTOMER),
     )
     received = io.BytesIO()
     with connection.cursor().copy(query) as copy:
@@ -72,4 +113,8 @@ def read_summary(connection: Connection, as_of: date) -> pd.DataFrame:
     received.seek(0)
     # A customer called "NA" or "007" is neither missing nor a number.
     totals = pd.read_csv(received, dtype={"customer_id": str}, keep_default_na=False)
-    return summary_from_totals(totals)
+    known_before = totals[totals["frequency_before"] >= 0]
+    before = known_before[["customer_id"]].assign(
+        **{name: known_before[f"{name}_before"] for name in _NUMBERS}
+    )
+    return summary_from_totals(totals), summary_from_totals(before)

@@ -31,7 +31,7 @@ from ml_pipeline.lifetime_value.document import (
 )
 from ml_pipeline.lifetime_value.forecast import by_fifths, forecast
 from ml_pipeline.lifetime_value.gamma_gamma import OrderValueFit, fit_order_values
-from ml_pipeline.lifetime_value.marts import read_as_of, read_summary
+from ml_pipeline.lifetime_value.marts import read_as_of, read_first_day, read_summaries
 from ml_pipeline.lifetime_value.purchase_model import Family, fit_purchases, reason_not_to_fit
 from ml_pipeline.lifetime_value.report import FIGURES, figure_file, render_report
 from ml_pipeline.lifetime_value.rows import rows_of
@@ -146,9 +146,9 @@ def value_customers(
 
 
 def _read(connection: Connection, as_of: date, horizon_days: int) -> _Summaries:
-    now = read_summary(connection, as_of)
-    holdout_days = choose_holdout_days(now, horizon_days)
-    before = read_summary(connection, as_of - timedelta(days=holdout_days))
+    first = read_first_day(connection, as_of)
+    holdout_days = choose_holdout_days((as_of - first).days if first else 0, horizon_days)
+    now, before = read_summaries(connection, as_of, as_of - timedelta(days=holdout_days))
     return _Summaries(now, before, holdout_days)
 
 

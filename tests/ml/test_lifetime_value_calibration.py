@@ -99,8 +99,7 @@ def test_bg_nbd_takes_one_time_buyers_for_alive_and_mbg_nbd_does_not(found: Cali
 
 def test_a_holdout_is_as_long_as_the_horizon_or_half_of_the_history() -> None:
     for longest, wanted in ((365, 90), (180, 90), (100, 50), (0, 0)):
-        ages = pd.DataFrame({"age_days": [longest, 1][: 2 if longest else 0]})
-        assert choose_holdout_days(ages, 90) == wanted
+        assert choose_holdout_days(longest, 90) == wanted
 
 
 def test_a_holdout_of_days_is_refused(made: SimulatedCustomers) -> None:

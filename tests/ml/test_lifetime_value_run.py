@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import pytest
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import InputError, IntegrityError, StageError
 from ml_pipeline.lifetime_value.document import load
-from ml_pipeline.lifetime_value.marts import read_as_of, read_summary
+from ml_pipeline.lifetime_value.marts import read_as_of, read_summaries, read_summary
 from ml_pipeline.lifetime_value.run import LifetimeValueReport, value_customers
 from ml_pipeline.lifetime_value.summary import summarise_orders
 from ml_pipeline.results import CUSTOMER_LIFETIME_VALUE, create_tables, replace_rows
@@ -63,6 +63,11 @@ def test_the_aggregate_reads_what_the_orders_say(filled: DatabaseEndpoint, order
         for as_of in (date(2020, 1, 5), date(2019, 9, 1), date(2019, 1, 1)):
             pd.testing.assert_frame_equal(
                 read_summary(connection, as_of), summarise_orders(made, as_of=as_of)
+            )
+            earlier = as_of - timedelta(days=45)
+            pd.testing.assert_frame_equal(
+                read_summaries(connection, as_of, earlier)[1],
+                summarise_orders(made, as_of=earlier),
             )
 
 
