@@ -69,7 +69,7 @@ def _increments(results: Results) -> str:
     head = ("history", "models of sales, s", "all models on streams, s", "the whole command, s")
     return (
         f"{options.new_sales:,} new sales and the events that belong to them, then"
-        f" `dbt run --select tag:streaming+`: seconds of models added up, medians of"
+        f" `dbt run --selector streaming`: seconds of models added up, medians of"
         f" {options.increments} rounds in turn. The long history was filled and built in"
         f" {results.long_history_seconds:.0f} s.\n\n{table(head, rows)}"
     )

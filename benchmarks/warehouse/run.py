@@ -156,7 +156,7 @@ class _Bench:
             for endpoint, end in ends.items():
                 self._land(endpoint, end + 1, end + self._options.new_sales)
                 ends[endpoint] = end + self._options.new_sales
-                found = self._project.dbt(endpoint, "run", "--select", "tag:streaming+")
+                found = self._project.dbt(endpoint, "run", "--selector", "streaming")
                 # The first reads pages into memory and follows a whole build: it does not count.
                 if number:
                     runs[endpoint].append(found)
