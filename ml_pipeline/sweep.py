@@ -1,11 +1,9 @@
 """How many clusters: every k from 2 to 10 measured, and a written rule that chooses."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from kneed import KneeLocator
 from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, davies_bouldin_score
 
@@ -18,6 +16,7 @@ from ml_pipeline.clustering import (
     sample,
 )
 from ml_pipeline.features import Labels, Matrix
+from ml_pipeline.knee import find_knee
 
 DEFAULT_K = 5
 SMALLEST_K, LARGEST_K = 2, 10
@@ -104,7 +103,8 @@ def sweep_k(points: Matrix) -> Sweep:
         _measure(rows, centres[k], labels[k], silhouette)
         for k, silhouette in zip(labels, silhouettes, strict=True)
     )
-    return Sweep(results=results, knee=find_knee(results), rows=len(rows))
+    knee = find_knee([each.k for each in results], [each.inertia for each in results])
+    return Sweep(results=results, knee=knee, rows=len(rows))
 
 
 def sampled_rows(points: Matrix) -> Matrix:
@@ -193,24 +193,6 @@ def _best_jaccard(labels: Labels, refit: Labels, k: int) -> Matrix:
     either = both.sum(axis=1, keepdims=True) + both.sum(axis=0) - both
     best: Matrix = (both / np.maximum(1, either)).max(axis=1)
     return best
-
-
-def find_knee(results: tuple[KResult, ...]) -> int | None:
-    """Knee of the inertia over k (Satopaa et al. 2011), None when the curve has none.
-
-    It depends on the first k: the sweep always starts at 2.
-    """
-    if len(results) < 3:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        found = KneeLocator(
-            [each.k for each in results],
-            [each.inertia for each in results],
-            curve="convex",
-            direction="decreasing",
-        ).knee
-    return None if found is None else int(found)
 
 
 def choose_k(sweep: Sweep) -> KChoice:

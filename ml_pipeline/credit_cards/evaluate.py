@@ -5,9 +5,10 @@ import pandas as pd
 
 from ml_pipeline.clustering import assign_clusters, inertia
 from ml_pipeline.credit_cards.model import CardModel, ClusterSummary, Evaluation, assign
-from ml_pipeline.credit_cards.train import find_elbow, silhouette
+from ml_pipeline.credit_cards.train import silhouette
 from ml_pipeline.credit_cards.transform import fill_gaps, prepare
 from ml_pipeline.features import STORED_DECIMALS
+from ml_pipeline.knee import find_knee
 
 
 def evaluate_model(model: CardModel, numbers: pd.DataFrame) -> Evaluation:
@@ -21,7 +22,7 @@ def evaluate_model(model: CardModel, numbers: pd.DataFrame) -> Evaluation:
     return Evaluation(
         k=model.k,
         reason=model.reason,
-        elbow=find_elbow([each.k for each in model.sweep], [each.sse for each in model.sweep]),
+        elbow=find_knee([each.k for each in model.sweep], [each.sse for each in model.sweep]),
         sse=round(inertia(points, model.centre_matrix), STORED_DECIMALS),
         silhouette=silhouette(points, labels),
         clusters=profile(model, numbers),

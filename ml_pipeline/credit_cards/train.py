@@ -1,13 +1,11 @@
 """Train: K-means for each k, the sum of squared distances of each, and the model of one."""
 
 import hashlib
-import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
-from kneed import KneeLocator
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
@@ -18,6 +16,7 @@ from ml_pipeline.credit_cards.model import CardModel, KResult
 from ml_pipeline.credit_cards.options import CUSTOMER, LARGEST_K, SMALLEST_K
 from ml_pipeline.credit_cards.transform import Preparation
 from ml_pipeline.features import STORED_DECIMALS, Labels, Matrix
+from ml_pipeline.knee import find_knee
 
 INIT, N_INIT, MAX_ITER, RANDOM_STATE = "k-means++", 10, 300, 7
 # The silhouette compares every pair of rows: a sample will do to compare one k with another.
@@ -39,7 +38,7 @@ def train_kmeans(
     largest = _largest_k(points, preparation.features, clusters)
     centres = {k: fit_centres(points, k) for k in range(SMALLEST_K, largest + 1)}
     sweep = tuple(_measure(points, tried) for tried in centres.values())
-    elbow = find_elbow([each.k for each in sweep], [each.sse for each in sweep])
+    elbow = find_knee([each.k for each in sweep], [each.sse for each in sweep])
     k, reason = choose_k(sweep, elbow, clusters)
     return CardModel(
         preparation=preparation,
@@ -63,16 +62,6 @@ def fit_centres(points: Matrix, k: int) -> Matrix:
     # The numbers that K-means gives are arbitrary.
     ordered: Matrix = centres[np.lexsort((-centres).T[::-1])]
     return ordered
-
-
-def find_elbow(ks: Sequence[int], sse: Sequence[float]) -> int | None:
-    """Knee of the SSE over k (Satopaa et al. 2011), None when the curve has none."""
-    if len(ks) < 3:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        found = KneeLocator(ks, sse, curve="convex", direction="decreasing").knee
-    return None if found is None else int(found)
 
 
 def choose_k(sweep: Sequence[KResult], elbow: int | None, asked: int | None) -> tuple[int, str]:

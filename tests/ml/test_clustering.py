@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from insight.errors import InputError
 from ml_pipeline.clustering import assign_clusters, distinct_points, fit_centres, inertia
 from ml_pipeline.features import Matrix, fit_scaler, log_features
+from ml_pipeline.knee import find_knee
 from ml_pipeline.segmentation import train
 from ml_pipeline.sweep import (
     DEFAULT_K,
@@ -19,7 +20,6 @@ from ml_pipeline.sweep import (
     Sweep,
     bootstrap_stability,
     choose_k,
-    find_knee,
     sampled_rows,
     silhouette_scores,
     sweep_k,
@@ -131,9 +131,9 @@ def test_two_is_never_taken_and_the_default_is_when_nothing_is_left() -> None:
 
 
 def test_a_straight_line_has_no_knee() -> None:
-    line = tuple(_result(k).model_copy(update={"inertia": 100.0 - k}) for k in range(2, 11))
-    assert find_knee(line) is None
-    assert find_knee(line[:2]) is None
+    ks = range(2, 11)
+    assert find_knee(ks, [100.0 - k for k in ks]) is None
+    assert find_knee(ks[:2], [9.0, 1.0]) is None
 
 
 def test_silhouettes_of_many_labelings_are_those_of_scikit_learn(points: Matrix) -> None:

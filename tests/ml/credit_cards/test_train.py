@@ -8,8 +8,9 @@ from sklearn.cluster import KMeans
 from insight.errors import InputError
 from ml_pipeline.credit_cards.model import CardModel, KResult, assign
 from ml_pipeline.credit_cards.options import CUSTOMER, Missing, Scaling
-from ml_pipeline.credit_cards.train import choose_k, find_elbow, silhouette, train_kmeans
+from ml_pipeline.credit_cards.train import choose_k, silhouette, train_kmeans
 from ml_pipeline.credit_cards.transform import fit_preparation, prepare
+from ml_pipeline.knee import find_knee
 
 FEATURES = ("BALANCE", "PURCHASES")
 
@@ -48,7 +49,7 @@ def test_the_elbow_is_the_number_of_planted_groups_and_its_model_is_kept() -> No
     model = _train(_groups())
     assert (model.k, model.reason) == (4, "the elbow of the SSE")
     assert len(model.centres) == 4
-    assert find_elbow([t.k for t in model.sweep], [t.sse for t in model.sweep]) == 4
+    assert find_knee([t.k for t in model.sweep], [t.sse for t in model.sweep]) == 4
 
 
 def test_the_model_that_is_kept_is_that_of_the_k_asked_for() -> None:
@@ -69,7 +70,7 @@ def test_clusters_are_numbered_by_falling_centre_of_the_first_feature() -> None:
 
 def test_without_an_elbow_the_highest_silhouette_decides() -> None:
     sweep = [KResult(k=k, sse=10.0 - k, silhouette=s) for k, s in ((2, 0.3), (3, 0.6), (4, 0.6))]
-    straight = find_elbow([each.k for each in sweep], [each.sse for each in sweep])
+    straight = find_knee([each.k for each in sweep], [each.sse for each in sweep])
     assert straight is None
     assert choose_k(sweep, straight, None)[0] == 3
 
