@@ -82,9 +82,11 @@ class WarmDbt:
         """One dbt command, for instance `run --select tag:streaming`; all nodes it touched.
 
         Failed nodes are returned, not raised. Raises StageError when dbt itself fails, for
-        instance on a project it cannot read, Interrupted when the stop event is set and the
-        command does not finish soon.
+        instance on a project it cannot read, Interrupted when the stop event is set before the
+        command begins, or while it runs and it does not finish soon.
         """
+        if self._stop.is_set():
+            raise Interrupted
         process = self._worker()
         self._commands += 1
         assert process.stdin is not None

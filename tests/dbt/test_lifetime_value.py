@@ -24,9 +24,10 @@ def valued(warehouse: DatabaseEndpoint, tmp_path: Path) -> DatabaseEndpoint:
 
 
 def test_it_is_published_whole_and_told_when_orders_or_customers_are_others(
-    valued: DatabaseEndpoint, built_project: Path, run_dbt: RunDbtIn
+    valued: DatabaseEndpoint, copy_project: Callable[[], Path], run_dbt: RunDbtIn
 ) -> None:
-    success, output = run_dbt(built_project, valued, _BUILD)
+    project = copy_project()
+    success, output = run_dbt(project, valued, _BUILD)
     assert success, output
     assert "WARN=0" in output
     with connect(valued) as connection:
@@ -53,7 +54,7 @@ def test_it_is_published_whole_and_told_when_orders_or_customers_are_others(
             "delete from marts.fct_orders where order_date ="
             " (select max(order_date) from marts.fct_orders)"
         )
-    success, output = run_dbt(built_project, valued, _BUILD)
+    success, output = run_dbt(project, valued, _BUILD)
     assert success, output
     assert "WARN=2" in output
     assert f"Warning in test {_ORDERS_FACT}" in output

@@ -200,3 +200,6 @@ def test_a_dbt_that_dies_is_replaced_and_one_that_hangs_does_not_hold_up_a_stop(
         threading.Timer(1.0, stop.set).start()
         with pytest.raises(Interrupted):
             dbt.run("run-operation", "hang")
+        # What would have come next does not begin any more.
+        with pytest.raises(Interrupted):
+            dbt.run("run")
