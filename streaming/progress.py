@@ -106,6 +106,32 @@ def claim(
     return Claim(partition, partition_id, epoch, next_offset)
 
 
+def name_session(connection: Connection, owner: str) -> None:
+    """Name a loader's session after it, so that `end_stalled_owner` can find it."""
+    connection.execute("select set_config('application_name', %s, false)", (owner,))
+
+
+def end_stalled_owner(
+    connection: Connection, partition: PartitionKey, stall_seconds: float
+) -> None:
+    """End the session of a partition's owner when it has stood still in a COPY for so long.
+
+    No timeout of Postgres does: it looks at none while it waits for a client's next rows. A loader
+    that froze there would keep the row of its progress locked, and everybody from its partition.
+    """
+    connection.execute(
+        # Postgres cuts an application's name off after 63 bytes.
+        """select pg_terminate_backend(session.pid, 5000)
+           from pg_stat_activity session
+           join streaming.stream_progress known on session.application_name = left(known.owner, 63)
+           where (known.cluster_id, known.topic, known.partition) = (%s, %s, %s)
+             and session.datname = current_database() and session.pid <> pg_backend_pid()
+             and session.state = 'active' and session.wait_event = 'ClientRead'
+             and session.query_start < now() - make_interval(secs => %s)""",
+        (partition.cluster_id, partition.topic, partition.partition, stall_seconds),
+    )
+
+
 @dataclass(frozen=True)
 class Advance:
     """How one batch moves a partition: offsets `lo` to `hi`, both included."""

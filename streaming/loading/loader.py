@@ -92,10 +92,10 @@ class _Loader:
         self._streams = StreamsInUse(contracts)
         self._loads = {each.stream: StreamLoad() for each in contracts}
         self._collector = Collector()
-        owner = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
-        self._ownership = Ownership(consumer, kafka, owner)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+        self._ownership = Ownership(consumer, kafka, self._owner, options.stall_seconds)
         self._reader = Reader(consumer, self._ownership, options)
-        self._status = LoaderStatus(owner, options.meter)
+        self._status = LoaderStatus(self._owner, options.meter)
         # Whether contracts and partitions have to be read anew.
         self._is_stale = True
 
@@ -106,6 +106,7 @@ class _Loader:
             try:
                 with connect(self._database, autocommit=True) as connection:
                     set_up_session(connection, self._options)
+                    progress.name_session(connection, self._owner)
                     self._load(connection, stop, drain)
                     finished = True
             except (*DATABASE_OUTAGES, ServiceError) as error:

@@ -15,8 +15,8 @@ class LoaderOptions:
 
     A stream without a backlog lands every `batch_seconds`; one that is behind, in full batches.
     A member of the group, or a broker, that says nothing for `session_timeout_seconds` counts as
-    gone; a transaction that stands still for `stall_seconds` is ended by Postgres. `meter` is told
-    what the loader does.
+    gone; a transaction that stands still for `stall_seconds` is ended by Postgres, or by the loader
+    that takes over. `meter` is told what the loader does.
     """
 
     group: str = "insight-loader"

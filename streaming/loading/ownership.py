@@ -59,6 +59,7 @@ class Ownership:
         consumer: Consumer,
         kafka: KafkaEndpoint,
         owner: str,
+        stall_seconds: float,
     ):
         self.halted: dict[str, tuple[str, str]] = {}
         self._consumer = consumer
@@ -66,6 +67,7 @@ class Ownership:
         self._contracts: dict[str, Contract] = {}
         self._topic_ids: dict[str, str] = {}
         self._owner = owner
+        self._stall_seconds = stall_seconds
         self._held: dict[Partition, Held] = {}
         self._standby: dict[Partition, _Standby] = {}
 
@@ -221,6 +223,7 @@ class Ownership:
         known = progress.next_offsets(connection, self._kafka.cluster_id, topic)
         held = Held(contract, identity, None, low, low, high)
         if number in known or high > low:
+            progress.end_stalled_owner(connection, identity, self._stall_seconds)
             held.claim = progress.claim(
                 connection,
                 contract.stream,

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 from pydantic import SecretStr
 
@@ -53,6 +54,8 @@ def _signaller(request: dict[str, object]) -> OnStep:
             left[0] -= 1  # type: ignore[operator]
             if left[0] == 0:
                 os.kill(os.getpid(), signal.Signals[str(request["signal"])])
+                # The signal may reach another thread first: this one must not get past the step.
+                time.sleep(1)
 
     return on_step
 

@@ -27,7 +27,7 @@ def test_stopped_owner_writes_nothing_once_another_has_taken_over(
     )
     eventually(lambda: stopped.is_stopped)
     assert ask("select next_offset from streaming.stream_progress where partition = 0") != [(300,)]
-    load(configured_kafka, [prices])
+    load(configured_kafka, [prices], stall_seconds=1.0)
     [(epoch,)] = ask("select epoch from streaming.stream_progress where partition = 0")
     stopped.send(signal.SIGCONT)
     # It goes on, finds that the partition is not its own, and takes it when nothing moves there.
@@ -43,10 +43,11 @@ def test_member_stopped_past_its_session_is_replaced_and_joins_again(
     kafka, prices, start_loader, producing, eventually, loaded, all_arrived, ask
 ) -> None:
     with producing(kafka, prices) as production:
-        first = start_loader(kafka, [prices], in_group=True)
+        # It may be stopped inside a transaction, which has to end before the other can take over.
+        first = start_loader(kafka, [prices], in_group=True, stall_seconds=1.0)
         eventually(lambda: loaded(prices) > 20)
         first.send(signal.SIGSTOP)
-        second = start_loader(kafka, [prices], in_group=True)
+        second = start_loader(kafka, [prices], in_group=True, stall_seconds=1.0)
         owners = "select distinct owner from streaming.stream_progress"
         known = ask(owners)
         eventually(lambda: ask(owners) and not set(ask(owners)) & set(known))
