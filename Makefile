@@ -46,6 +46,7 @@ mutate: install ## Change each mart one edit at a time; print which edits no tes
 
 docs: install ## Build the documentation site and the dbt docs into site/
 	@$(BIN)/insight run
+	@$(BIN)/python -m ml_pipeline.run_notebooks docs/notebooks
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@$(BIN)/insight dbt docs generate --static --quiet
 	@mkdir -p site/dbt && cp dbt_pipeline/target/static_index.html site/dbt/index.html

@@ -7,18 +7,24 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import batch_load, machine, readme, segmentation
+from benchmarks import anomalies, associations, batch_load, machine, readme, rfm, segmentation
 from benchmarks.comparison import Comparison
+from benchmarks.lifetime import plan as lifetime_plan
+from benchmarks.lifetime.report import report as report_lifetime
+from benchmarks.lifetime.run import run as run_lifetime
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
 from benchmarks.streams.run import run as run_streams
+from benchmarks.target import verdicts
 from benchmarks.warehouse import plan as warehouse_plan
 from benchmarks.warehouse.report import report as report_warehouse
 from benchmarks.warehouse.run import run as run_warehouse
 from insight.services import open_services
 from insight.settings import load_settings
 
-_NAMES = ("batch", "segmentation", "warehouse", "streams")
+_NAMES = (
+    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "warehouse", "streams",
+)  # fmt: skip
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
@@ -29,6 +35,16 @@ def main() -> None:
     # By default the end of the process would leave a broker behind.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     _parts([each for each in names if each in ("batch", "segmentation")])
+    if "rfm" in names:
+        _rfm(arguments.orders)
+    if "lifetime" in names:
+        _lifetime(arguments)
+    if "anomalies" in names:
+        result = f"{anomalies.run()}\n\n{machine.told()}"
+        sys.stdout.write(f"\n{result}\n")
+        readme.write("anomalies", result)
+    if "associations" in names:
+        _associations()
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
@@ -46,6 +62,13 @@ def _arguments() -> argparse.Namespace:
     for name in ("messages", "peer_messages", "memory_messages", "rounds", "latency_seconds"):
         option = f"--{name.replace('_', '-')}"
         streams.add_argument(option, type=int, default=getattr(default, name))
+    parser.add_argument_group("rfm", "As with streams.").add_argument(
+        "--orders", type=int, default=rfm.ORDERS
+    )
+    lifetime = parser.add_argument_group("lifetime", "As with streams.")
+    sizes = lifetime_plan.Options()
+    lifetime.add_argument("--customers", type=int, default=sizes.customers)
+    lifetime.add_argument("--lifetime-rounds", type=int, default=sizes.rounds)
     warehouse = parser.add_argument_group("warehouse", "As with streams.")
     for name in _OPTIONS_OF_THE_WAREHOUSE:
         size = getattr(warehouse_plan.Options(), name)
@@ -62,10 +85,17 @@ def _listed(text: str) -> Sequence[str]:
 
 def _parts(names: Sequence[str]) -> None:
     """Batch load and segmentation, each against its baseline; written when all were measured."""
-    rows = [_row(_batch() if name == "batch" else segmentation.run()) for name in names]
-    if not rows:
+    if not names:
         return
-    content = readme.table(("part", "size", "ours, s", "baseline", "baseline, s", "ratio"), rows)
+    rows, targets = [], ""
+    if "batch" in names:
+        rows.append(_row(_batch()))
+    if "segmentation" in names:
+        measured = segmentation.run()
+        rows.append(_row(measured.comparison))
+        targets = f"\n\n{verdicts(measured.targets)}"
+    head = ("part", "size", "ours, s", "baseline", "baseline, s", "ratio")
+    content = readme.table(head, rows) + targets
     sys.stdout.write(f"{content}\n")
     if set(names) == {"batch", "segmentation"}:
         readme.write("parts", f"{content}\n\n{machine.told()} Medians of three runs in turn.")
@@ -81,6 +111,32 @@ def _batch() -> Comparison:
         settings = load_settings().model_copy(update={"home": Path(folder) / "home"})
         with open_services(settings) as services:
             return batch_load.run(services.database, Path(folder))
+
+
+def _rfm(orders: int) -> None:
+    if orders < 1:
+        sys.exit("python -m benchmarks: there must be an order")
+    content = rfm.report(rfm.run(orders))
+    sys.stdout.write(f"\n{content}\n")
+    if orders == rfm.ORDERS:
+        readme.write("rfm", content)
+
+
+def _lifetime(arguments: argparse.Namespace) -> None:
+    try:
+        options = lifetime_plan.Options(arguments.customers, arguments.lifetime_rounds)
+    except ValueError as error:
+        sys.exit(f"python -m benchmarks: {error}")
+    results = run_lifetime(options)
+    sys.stdout.write(f"\n{report_lifetime(results)}\n")
+    if options.is_whole:
+        readme.write("lifetime", report_lifetime(results))
+
+
+def _associations() -> None:
+    content = associations.report(associations.run())
+    sys.stdout.write(f"\n{content}\n")
+    readme.write("associations", content)
 
 
 def _warehouse(arguments: argparse.Namespace) -> None:

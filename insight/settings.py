@@ -1,8 +1,9 @@
 """The only reader of the environment: one settings object, built at the edge and passed down."""
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,11 +56,49 @@ class Settings(BaseSettings):
     max_rejected_share: float = Field(
         default=0.0, ge=0, le=1, description="share of bad rows in a file above which a load fails"
     )
-    segment_count: int = Field(default=5, ge=2, le=10, description="number of customer segments")
+    segment_count: Annotated[int, Field(ge=2, le=10)] | Literal["rule"] = Field(
+        default=5, description="number of clusters of customers; `rule`: the written rule chooses"
+    )
+
+    segments_in: Literal["auto", "seed", "table"] = Field(
+        default="auto",
+        description="where customer segments are kept: the dbt seed, the table"
+        " ml.customer_segments, or the table past 50,000 customers (auto)",
+    )
+    lifetime_value_days: int = Field(
+        default=90, ge=1, le=1825, description="how far ahead customer lifetime value looks"
+    )
 
     as_of_date: date | None = Field(
         default=None,
         description="the day recency counts from; by default the day after the newest sale",
+    )
+
+    association_min_support: Decimal = Field(
+        default=Decimal("0.002"),
+        gt=0,
+        le=1,
+        description="share of baskets that must hold the products of an association",
+    )
+    association_min_confidence: Decimal = Field(
+        default=Decimal("0.1"),
+        gt=0,
+        le=1,
+        description="share of the baskets with its antecedent that must hold its consequent",
+    )
+    association_min_lift: Decimal = Field(
+        default=Decimal("1.2"),
+        ge=0,
+        description="how many times as often as in all baskets that must be",
+    )
+    association_max_products: int = Field(
+        default=3, ge=2, le=6, description="products of an association, the consequent included"
+    )
+    association_max_basket: int = Field(
+        default=100, ge=2, description="baskets of more products than this are left out"
+    )
+    association_seconds: float = Field(
+        default=60.0, gt=0, description="how long the search in the baskets of one shop may take"
     )
 
     newsapi_key: SecretStr | None = Field(
@@ -102,6 +141,10 @@ class Settings(BaseSettings):
     @property
     def model_dir(self) -> Path:
         return self.home / "models"
+
+    @property
+    def lab_dir(self) -> Path:
+        return self.home / "lab"
 
 
 def load_settings() -> Settings:

@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 
-from ml_pipeline.drift import ACT_PSI, WATCH_PSI, Drift
+from ml_pipeline.drift import Drift
 from ml_pipeline.export import SEED_COLUMNS
 from ml_pipeline.features import from_logs
 from ml_pipeline.model import StoredSegmentation
 from ml_pipeline.naming import FARTHEST_MATCH, RULES, SEGMENT_NAMES
-from ml_pipeline.sweep import LARGEST_K, RULE, SMALLEST_K, STABLE_ARI, Sweep
+from ml_pipeline.sweep import (
+    DISSOLVED_JACCARD,
+    LARGEST_K,
+    RULE,
+    SMALLEST_K,
+    STABLE_ARI,
+    VALID_JACCARD,
+    KResult,
+    Sweep,
+)
 
 _FEATURE_TITLES = {
     "recency_days": "days since the last order",
@@ -91,8 +100,10 @@ def _choice_of_k(stored: StoredSegmentation) -> str:
     if stored.sweep is None:
         return title + "The comparison was left out in this run."
     knee = stored.sweep.knee or "none"
+    picture = f"![Quality of each k](customer_segmentation-{stored.origin}.svg)\n\n"
     return (
         f"{title}Rule, when no k is asked for: {RULE}\n\n"
+        f"{picture if stored.sweep_picture_sha256 else ''}"
         f"{_sweep_table(stored.sweep, stored.model.k)}\n\n"
         f"Measured on {stored.sweep.rows:,} customers. Knee of the inertia: {knee}. "
         f"{_stability(stored)}"
@@ -102,7 +113,7 @@ def _choice_of_k(stored: StoredSegmentation) -> str:
 def _sweep_table(sweep: Sweep, taken: int) -> str:
     header = (
         "k", "inertia", "silhouette", "Davies-Bouldin", "Calinski-Harabasz", "stability (ARI)",
-        "lowest", "resamples", "smallest cluster",
+        "lowest", "resamples", "weakest cluster (Jaccard)", "smallest cluster",
     )  # fmt: skip
     rows = [
         (
@@ -114,6 +125,7 @@ def _sweep_table(sweep: Sweep, taken: int) -> str:
             f"{each.stability_mean:.3f}",
             f"{each.stability_min:.3f}",
             each.resamples,
+            f"{min(each.jaccard):.3f}" if each.jaccard else "",
             f"{each.smallest_share:.1%}",
         )
         for each in sweep.results
@@ -129,17 +141,48 @@ def _stability(stored: StoredSegmentation) -> str:
     return (
         f"k = {taken.k} is {verdict}: refits on {taken.resamples} bootstrap samples agree to "
         f"{taken.stability_mean:.3f} (adjusted Rand index; {STABLE_ARI:.2f} is asked for)."
+        f"{_weak_clusters(stored, taken)}"
+    )
+
+
+def _weak_clusters(stored: StoredSegmentation, taken: KResult) -> str:
+    weak = [
+        f"cluster {cluster} ({SEGMENT_NAMES[segment]}) to {jaccard:.2f}"
+        for cluster, (segment, jaccard) in enumerate(
+            zip(stored.model.segment_ids, taken.jaccard, strict=False)
+        )
+        if jaccard < VALID_JACCARD
+    ]
+    if not weak:
+        return ""
+    return (
+        f" They find again {', '.join(weak)} only (Jaccard index; {VALID_JACCARD:.2f} is asked "
+        f"for, {DISSOLVED_JACCARD:.2f} or less is no cluster)."
     )
 
 
 def _centres(stored: StoredSegmentation) -> str:
     model = stored.model
     raw = from_logs(model.scaler.restore(model.centre_matrix))
+    taken = stored.sweep.result(model.k) if stored.sweep else None
+    again = taken.jaccard if taken and taken.jaccard else (None,) * model.k
     rows = [
-        (cluster, SEGMENT_NAMES[segment], *(f"{value:,.1f}" for value in centre))
-        for cluster, (segment, centre) in enumerate(zip(model.segment_ids, raw, strict=True))
+        (
+            cluster,
+            SEGMENT_NAMES[segment],
+            *(f"{value:,.1f}" for value in centre),
+            "" if jaccard is None else f"{jaccard:.3f}",
+        )
+        for cluster, (segment, centre, jaccard) in enumerate(
+            zip(model.segment_ids, raw, again, strict=True)
+        )
     ]
-    header = ("cluster", "segment", *(_FEATURE_TITLES[name] for name in model.features))
+    header = (
+        "cluster",
+        "segment",
+        *(_FEATURE_TITLES[name] for name in model.features),
+        "found again by refits (Jaccard)",
+    )
     return "## Centres\n\nGeometric means, in days, orders and money.\n\n" + _table(header, rows)
 
 
@@ -162,20 +205,25 @@ def _drift(drift: Drift | None) -> str:
     title = "## Drift since the last run\n\n"
     if drift is None:
         return title + "This is the first run."
+    advice = drift.advice()
     rows = [
-        (_FEATURE_TITLES[name], f"{value:.3f}", _advice(value)) for name, value in drift.psi.items()
+        (f"population stability index of {_FEATURE_TITLES[name]}", f"{value:.3f}", advice[name])
+        for name, value in drift.psi.items()
     ]
-    moved = "not known" if drift.moved_share is None else f"{drift.moved_share:.1%}"
-    return (
-        f"{title}{_table(('feature', 'population stability index', 'advice'), rows)}\n\n"
-        f"Customers of both runs that changed segment: {moved}."
-    )
-
-
-def _advice(psi: float) -> str:
-    if psi >= ACT_PSI:
-        return "act"
-    return "watch" if psi >= WATCH_PSI else "none"
+    moved, ratio = drift.moved_share, drift.distance_ratio
+    rows += [
+        (
+            "customers of both runs that changed segment",
+            "not known" if moved is None else f"{moved:.1%}",
+            advice.get("moved_share", ""),
+        ),
+        (
+            "squared distance to the own centre of the last model, against its training",
+            "not known" if ratio is None else f"{ratio:.2f} times",
+            advice.get("distance_ratio", ""),
+        ),
+    ]
+    return title + _table(("measure", "value", "advice"), rows)
 
 
 def _history(stored: StoredSegmentation) -> str:
@@ -187,21 +235,17 @@ def _history(stored: StoredSegmentation) -> str:
             run.k,
             run.named_by,
             f"{run.inertia_per_customer:.3f}",
+            f"{run.quality.stability_mean:.3f}" if run.quality else "",
+            f"{max(run.drift.psi.values()):.3f}" if run.drift else "",
             "" if run.moved_share is None else f"{run.moved_share:.1%}",
             run.data_sha256[:12],
         )
-        for number, run in enumerate(stored.history, start=1)
+        for number, run in enumerate(stored.history, start=stored.forgotten_runs + 1)
     ]
     header = (
-        "run",
-        "as of",
-        "customers",
-        "k",
-        "named by",
-        "mean squared distance",
-        "moved",
-        "data",
-    )
+        "run", "as of", "customers", "k", "named by", "mean squared distance", "stability (ARI)",
+        "highest PSI", "moved", "data",
+    )  # fmt: skip
     return "## Runs\n\n" + _table(header, rows)
 
 
@@ -228,7 +272,7 @@ def _versions(stored: StoredSegmentation) -> str:
     return (
         f"## Versions\n\n- Pipeline {wanted.pipeline_version}; {libraries}\n"
         f"- Data SHA-256: `{wanted.data_sha256}`\n"
-        f"- Seed ({', '.join(SEED_COLUMNS)}) SHA-256: `{stored.latest.seed_sha256}`\n"
+        f"- Labels ({', '.join(SEED_COLUMNS)}) SHA-256: `{stored.latest.seed_sha256}`\n"
         f"- k compared: {SMALLEST_K} to {LARGEST_K}"
     )
 

@@ -50,11 +50,12 @@ def in_profile_order(centres: Matrix) -> Matrix:
 
 def squared_distances(points: Matrix, centres: Matrix) -> Matrix:
     """Squared Euclidean distances, shape (points, centres)."""
-    distances = np.empty((len(points), len(centres)))
-    # One centre at a time, without matrix products: exact ties stay ties on every processor, and
-    # a million customers need no cube of differences.
+    distances = np.zeros((len(points), len(centres)))
+    # One centre and feature at a time, without matrix products: exact ties stay ties on every
+    # processor, and a million customers need no cube of differences.
     for column, centre in enumerate(centres):
-        distances[:, column] = ((points - centre) ** 2).sum(axis=1)
+        for feature, value in enumerate(centre):
+            distances[:, column] += (points[:, feature] - value) ** 2
     return distances
 
 

@@ -10,6 +10,8 @@ from ml_pipeline.features import FEATURES
 Vector = npt.NDArray[np.float64]
 
 WATCH_PSI, ACT_PSI = 0.10, 0.25
+WATCH_MOVED, ACT_MOVED = 0.10, 0.25
+WATCH_DISTANCE, ACT_DISTANCE = 1.10, 1.25
 _BINS = 10
 # An empty bin would make the index infinite.
 _SMALLEST_SHARE = 1e-4
@@ -25,15 +27,33 @@ class FeatureBins(BaseModel):
 
 
 class Drift(BaseModel):
-    """Against the last run: stability index of each feature, share of customers that moved.
+    """Against the last run: stability index of each feature, customers that moved, distances.
 
-    `moved_share` is over the customers of both runs, None when the last seed file is gone.
+    `moved_share` is over the customers of both runs, None when the last labels are gone.
+    `distance_ratio` is the mean squared distance of the customers to their own stored centre, as
+    a multiple of that at its training; None when that was zero.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     psi: dict[str, float]
     moved_share: float | None
+    distance_ratio: float | None = None
+
+    def advice(self) -> dict[str, str]:
+        """'none', 'watch' or 'act' for each measure that is known."""
+        told = {name: _advice(value, WATCH_PSI, ACT_PSI) for name, value in self.psi.items()}
+        if self.moved_share is not None:
+            told["moved_share"] = _advice(self.moved_share, WATCH_MOVED, ACT_MOVED)
+        if self.distance_ratio is not None:
+            told["distance_ratio"] = _advice(self.distance_ratio, WATCH_DISTANCE, ACT_DISTANCE)
+        return told
+
+
+def _advice(value: float, watch: float, act: float) -> str:
+    if value >= act:
+        return "act"
+    return "watch" if value >= watch else "none"
 
 
 def bin_features(rfm: pd.DataFrame) -> dict[str, FeatureBins]:
@@ -64,6 +84,11 @@ def moved_share(before: pd.DataFrame, now: pd.DataFrame) -> float | None:
     if both.empty:
         return None
     return round(float((both["segment_id_before"] != both["segment_id_now"]).mean()), 6)
+
+
+def distance_ratio(now: float, before: float) -> float | None:
+    """Mean squared distance to the own centre over that at training; None when that was zero."""
+    return None if before == 0 else round(now / before, 6)
 
 
 def _shares(values: Vector, edges: Vector) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import LiteralString
 
 import pandas as pd
 import psycopg
@@ -22,7 +23,7 @@ class SalesWindow:
     as_of: date
 
 
-_TOTALS = """
+_SALES_TOTALS = """
 copy (
     select
         customer_id,
@@ -42,16 +43,22 @@ def read_window(connection: Connection, *, as_of: date | None = None) -> SalesWi
     Sales of unknown customers count: the marts count their days from the same date.
     Raises StageError when the mart does not exist.
     """
+    return window_of(connection, "fct_sales", "transaction_date", as_of)
+
+
+def window_of(
+    connection: Connection, mart: str, day: str, as_of: date | None
+) -> SalesWindow | None:
+    """The window of a mart by its column of days. Raises StageError when it does not exist."""
+    query = sql.SQL(
+        "select min({day}), max({day}) from {mart} where {day} < coalesce(%s, 'infinity'::date)"
+    ).format(day=sql.Identifier(day), mart=sql.Identifier("marts", mart))
     try:
-        row = connection.execute(
-            "select min(transaction_date), max(transaction_date) from marts.fct_sales"
-            " where transaction_date < coalesce(%s, 'infinity'::date)",
-            [as_of],
-        ).fetchone()
+        row = connection.execute(query, [as_of]).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise StageError(
             "there are no sales to segment by",
-            where="marts.fct_sales",
+            where=f"marts.{mart}",
             next_step="Run `insight transform` first",
         ) from error
     if row is None or row[0] is None:
@@ -64,7 +71,12 @@ def read_window(connection: Connection, *, as_of: date | None = None) -> SalesWi
 
 def read_rfm(connection: Connection, as_of: date) -> pd.DataFrame:
     """RFM frame of all known customers with a sale before `as_of`."""
-    query = sql.SQL(_TOTALS).format(
+    return read_totals(connection, _SALES_TOTALS, as_of)
+
+
+def read_totals(connection: Connection, totals: LiteralString, as_of: date) -> pd.DataFrame:
+    """RFM frame of a COPY query with {as_of} and {unknown} in it, one row a customer."""
+    query = sql.SQL(totals).format(
         as_of=sql.SQL("{}::date").format(sql.Literal(as_of)), unknown=sql.Literal(UNKNOWN_CUSTOMER)
     )
     received = io.BytesIO()
@@ -73,5 +85,5 @@ def read_rfm(connection: Connection, as_of: date) -> pd.DataFrame:
             received.write(block)
     received.seek(0)
     # A customer called "NA" or "007" is neither missing nor a number.
-    totals = pd.read_csv(received, dtype={"customer_id": str}, keep_default_na=False)
-    return rfm_from_totals(totals)
+    frame = pd.read_csv(received, dtype={"customer_id": str}, keep_default_na=False)
+    return rfm_from_totals(frame)

@@ -10,12 +10,12 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from insight.errors import IntegrityError
-from ml_pipeline.clustering import assign_clusters
+from ml_pipeline.clustering import assign_clusters, inertia
 from ml_pipeline.drift import Drift, FeatureBins
 from ml_pipeline.export import write_atomically
 from ml_pipeline.features import FEATURES, Labels, Matrix, Scaler, log_features
 from ml_pipeline.naming import SEGMENT_NAMES
-from ml_pipeline.sweep import Sweep
+from ml_pipeline.sweep import KResult, Sweep
 
 # Raise it when the same data may get other segments than before.
 PIPELINE_VERSION = 1
@@ -94,7 +94,11 @@ class SegmentSummary(_Stored):
 
 
 class PastRun(_Stored):
-    """One training, as far as later ones want to know it."""
+    """One training, as far as later ones want to know it.
+
+    What has a default is missing in documents of before; `seed_sha256` is the digest of the
+    labels, wherever they lie.
+    """
 
     as_of: date
     customers: int
@@ -104,6 +108,10 @@ class PastRun(_Stored):
     inertia_per_customer: float
     named_by: Literal["rules", "match"]
     moved_share: float | None
+    k_reason: str | None = None
+    farthest_match: float | None = None
+    quality: KResult | None = None
+    drift: Drift | None = None
 
 
 class StoredSegmentation(_Stored):
@@ -123,6 +131,9 @@ class StoredSegmentation(_Stored):
     feature_bins: dict[str, FeatureBins]
     drift: Drift | None
     history: tuple[PastRun, ...]
+    # How many runs came before the first of `history`.
+    forgotten_runs: int = 0
+    sweep_picture_sha256: str | None = None
 
     @property
     def latest(self) -> PastRun:
@@ -135,6 +146,12 @@ def assign(model: SegmentModel, rfm: pd.DataFrame) -> Labels:
     clusters = assign_clusters(points, model.centre_matrix)
     ids: Labels = np.array(model.segment_ids, dtype=np.int64)[clusters]
     return ids
+
+
+def mean_squared_distance(model: SegmentModel, rfm: pd.DataFrame) -> float:
+    """Of the customers to their nearest centre, in standard deviations of the training data."""
+    points = model.scaler.transform(log_features(rfm))
+    return inertia(points, model.centre_matrix) / len(rfm)
 
 
 def label_customers(model: SegmentModel, rfm: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,8 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
+from insight.errors import InputError
+
 COLUMNS = ("customer_id", "recency_days", "frequency", "monetary", "average_order_value")
 UNKNOWN_CUSTOMER = "-1"
 HIGHEST_SCORE = 5
@@ -24,42 +26,108 @@ def rfm_from_sales(lines: pd.DataFrame, *, as_of: date | None = None) -> pd.Data
     """RFM frame from sale lines (customer_id, transaction_id, transaction_date, total_amount).
 
     Sales on or after `as_of` were not known then and are left out, as is the unknown customer.
-    Frequency counts distinct transactions. Any row order gives the same frame.
+    Frequency counts distinct transactions. Any row order gives the same frame. Raises InputError
+    for an amount or a date that is none.
     """
-    if lines.empty:
-        return rfm_from_totals(pd.DataFrame(columns=["customer_id", *COLUMNS[1:4]]))
-    as_of = as_of or day_after_newest(lines["transaction_date"])
-    days = pd.to_datetime(lines["transaction_date"])
-    known = lines.assign(transaction_date=days)[
-        (days < pd.Timestamp(as_of)) & (lines["customer_id"] != UNKNOWN_CUSTOMER)
-    ]
-    # Whole cents: a sum of floats would depend on the row order in its last digit.
-    known = known.assign(cents=(known["total_amount"].astype(float) * 100).round().astype("int64"))
-    totals = known.groupby("customer_id", sort=False, as_index=False).agg(
-        newest=("transaction_date", "max"),
-        frequency=("transaction_id", "nunique"),
-        cents=("cents", "sum"),
+    known = lines[lines["customer_id"] != UNKNOWN_CUSTOMER]
+    # Sales of the unknown customer count for the date: the marts count from the same day.
+    as_of = as_of or _default_as_of(lines, "transaction_date")
+    return _rfm_of_lines(known, as_of)
+
+
+def rfm_from_tills(
+    sales: pd.DataFrame, refunds: pd.DataFrame, *, as_of: date | None = None
+) -> pd.DataFrame:
+    """RFM frame from sales and refunds of the tills, money net of refunds.
+
+    `sales` has transaction_id, customer_id, date_day, amount; `refunds` original_transaction_id,
+    date_day, refund_amount. The tills know no baskets: all that a customer buys on one day is one
+    order. Refunds made before `as_of` are taken off the money of the customer of the sale; those
+    of a sale that is not there off nobody's. `as_of` is by default the day after the newest sale.
+    Raises InputError for an amount or a date that is none.
+    """
+    as_of = as_of or _default_as_of(sales, "date_day")
+    days = _days(sales, "date_day")
+    lines = sales.assign(transaction_id=days, transaction_date=days, total_amount=sales["amount"])
+    rfm = _rfm_of_lines(lines, as_of)
+    known = sales[days < pd.Timestamp(as_of)].rename(columns={"customer_id": "buyer_id"})
+    made = refunds[_days(refunds, "date_day") < pd.Timestamp(as_of)]
+    given_back = made.assign(cents=_cents(made, "refund_amount")).merge(
+        known[["transaction_id", "buyer_id"]],
+        left_on="original_transaction_id",
+        right_on="transaction_id",
+    )
+    cents = rfm["customer_id"].map(given_back.groupby("buyer_id")["cents"].sum()).fillna(0)
+    # In whole cents: the difference of two amounts as fractions is not the amount in the table.
+    net = (rfm["monetary"] * 100).round() - cents
+    return rfm_from_totals(rfm.assign(monetary=net / 100))
+
+
+def _rfm_of_lines(lines: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    days = _days(lines, "transaction_date")
+    dated = lines.assign(transaction_date=days, cents=_cents(lines, "total_amount"))
+    totals = (
+        dated[days < pd.Timestamp(as_of)]
+        .groupby("customer_id", sort=False, as_index=False)
+        .agg(
+            newest=("transaction_date", "max"),
+            frequency=("transaction_id", "nunique"),
+            cents=("cents", "sum"),
+        )
     )
     totals["recency_days"] = (pd.Timestamp(as_of) - totals["newest"]).dt.days
     totals["monetary"] = totals["cents"] / 100
     return rfm_from_totals(totals)
 
 
+def _default_as_of(frame: pd.DataFrame, column: str) -> date:
+    # Of no sales every day gives the same: nobody.
+    return date(1970, 1, 1) if frame.empty else day_after_newest(_days(frame, column))
+
+
 def rfm_from_totals(totals: pd.DataFrame) -> pd.DataFrame:
     """RFM frame from one row a customer (customer_id, recency_days, frequency, monetary).
 
-    `frequency` is at least 1; `monetary` may be negative (returns above purchases).
+    `frequency` is at least 1; `monetary` may be negative (returns above purchases). Raises
+    InputError for a number that is missing, infinite, text or impossible.
     """
+    if totals["customer_id"].duplicated().any():
+        raise _unusable("customer_id", "names a customer twice", "Give one row a customer")
     frame = pd.DataFrame(
         {
             "customer_id": totals["customer_id"].astype(str),
-            "recency_days": totals["recency_days"].astype("int64"),
-            "frequency": totals["frequency"].astype("int64"),
-            "monetary": totals["monetary"].astype("float64"),
+            "recency_days": _numbers(totals, "recency_days").astype("int64"),
+            "frequency": _numbers(totals, "frequency").astype("int64"),
+            "monetary": _numbers(totals, "monetary"),
         }
     )
+    if (frame["frequency"] < 1).any():
+        raise _unusable("frequency", "is below 1", "Leave out customers without an order")
     frame["average_order_value"] = frame["monetary"] / frame["frequency"]
     return in_customer_order(frame)
+
+
+def _days(frame: pd.DataFrame, column: str) -> "pd.Series[pd.Timestamp]":
+    days = pd.to_datetime(frame[column], errors="coerce")
+    if days.isna().any():
+        raise _unusable(column, "is not a date", "Give each row the day of its sale or refund")
+    return days
+
+
+def _cents(frame: pd.DataFrame, column: str) -> "pd.Series[int]":
+    # Whole cents: a sum of floats would depend on the row order in its last digit.
+    return (_numbers(frame, column) * 100).round().astype("int64")
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> "pd.Series[float]":
+    numbers = pd.to_numeric(frame[column], errors="coerce").astype("float64")
+    if not np.isfinite(numbers).all():
+        raise _unusable(column, "is not a finite number", "Correct or leave out the row")
+    return numbers
+
+
+def _unusable(column: str, what: str, next_step: str) -> InputError:
+    return InputError(f"{column} {what}", where="RFM", next_step=next_step)
 
 
 def in_customer_order(frame: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +156,7 @@ def score_rfm(rfm: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fifths(better_when_higher: pd.Series) -> pd.Series:
-    # Integers only: 5 * 0.6 as a float falls below 3 and would move a whole tie group.
+    # Integers only: as floats 0.6 / 0.2 is below 3, which would move a whole tie group.
     strictly_worse = better_when_higher.rank(method="min").to_numpy(dtype=np.int64) - 1
     scores = 1 + HIGHEST_SCORE * strictly_worse // max(1, len(strictly_worse))
     return pd.Series(scores, index=better_when_higher.index)

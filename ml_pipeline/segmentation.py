@@ -8,9 +8,17 @@ import numpy as np
 import pandas as pd
 
 from insight.errors import InputError
-from ml_pipeline.clustering import distinct_points, fit_centres, squared_distances
+from ml_pipeline.clustering import RANDOM_STATE, distinct_points, fit_centres, inertia
+from ml_pipeline.customer_checks import expect_customers
+from ml_pipeline.drift import Drift, distance_ratio, population_stability
 from ml_pipeline.features import FEATURES, Matrix, Scaler, fit_scaler, log_features
-from ml_pipeline.model import SegmentModel, SegmentSummary, assign
+from ml_pipeline.model import (
+    SegmentModel,
+    SegmentSummary,
+    StoredSegmentation,
+    assign,
+    mean_squared_distance,
+)
 from ml_pipeline.naming import (
     SEGMENT_NAMES,
     check_rules_still_hold,
@@ -21,13 +29,10 @@ from ml_pipeline.naming import (
 from ml_pipeline.sweep import (
     DEFAULT_K,
     LARGEST_K,
-    RESAMPLES,
     SMALLEST_K,
     KChoice,
     Sweep,
     choose_k,
-    measure_k,
-    sampled_rows,
     sweep_k,
 )
 
@@ -47,13 +52,19 @@ class Training:
 
 
 def reason_to_skip(rfm: pd.DataFrame, k: int | None) -> str | None:
-    """Why these customers cannot be segmented, None when they can."""
+    """Why these customers cannot be segmented and what to do, None when they can."""
     if len(rfm) < FEWEST_CUSTOMERS:
-        return f"{len(rfm)} customers with sales, segments need at least {FEWEST_CUSTOMERS}"
+        customers = "1 customer" if len(rfm) == 1 else f"{len(rfm)} customers"
+        return f"{customers} with sales, segments need at least {FEWEST_CUSTOMERS}; load more sales"
     needed = k or DEFAULT_K
     distinct = distinct_points(log_features(rfm), needed)
+    if distinct == 1:
+        return "all customers are equal, nothing tells them apart; check the sales"
     if distinct < needed:
-        return f"the customers differ in {distinct} ways only, too few for {needed} clusters"
+        return (
+            f"the customers differ in {distinct} ways only, too few for {needed} clusters; "
+            f"set INSIGHT_SEGMENT_COUNT to {distinct}"
+        )
     return None
 
 
@@ -63,27 +74,31 @@ def train(
     k: int | None = DEFAULT_K,
     reference: SegmentModel | None = None,
     sweep: bool = True,
+    random_state: int = RANDOM_STATE,
 ) -> Training:
     """Cluster customers and name the clusters.
 
     `k` None applies the rule of `sweep.choose_k`. A `reference` of another k or other features
-    is no reference. Raises InputError for a k outside 2 to 10 or one that the rule should choose
-    without a sweep, IntegrityError when the reference's names no longer fit.
+    is no reference. Raises InputError for a k outside 2 to 10, one that the rule should choose
+    without a sweep, figures that are none or fewer different customers than k; IntegrityError
+    when the reference's names no longer fit.
     """
     _check_k(k, sweep=sweep)
+    expect_customers(rfm, FEATURES)
     logs = log_features(rfm)
+    _expect_different(logs, k or DEFAULT_K)
     scaler = fit_scaler(logs)
     points = scaler.transform(logs)
-    measured = sweep_k(points, full_resamples_for=k or DEFAULT_K) if sweep else None
+    measured = sweep_k(points) if sweep else None
     choice = KChoice(k, "asked for") if k else choose_k(_present(measured))
-    centres = fit_centres(points, choice.k)
+    centres = fit_centres(points, choice.k, random_state=random_state)
     ids, distances = _name(centres, scaler, reference)
     return Training(
         model=SegmentModel.build(scaler, centres, ids),
         choice=choice,
-        sweep=_fully_resampled(measured, points, choice.k),
+        sweep=measured,
         match_distances=distances,
-        inertia_per_customer=round(float(squared_distances(points, centres).min(axis=1).mean()), 6),
+        inertia_per_customer=round(inertia(points, centres) / len(points), 6),
     )
 
 
@@ -95,6 +110,18 @@ def summarise(model: SegmentModel, rfm: pd.DataFrame) -> tuple[SegmentSummary, .
         for segment in sorted(set(model.segment_ids))
     ]
     return tuple(sorted(rows, key=lambda row: (-row.revenue, row.segment_id)))
+
+
+def drift_since(
+    before: StoredSegmentation, rfm: pd.DataFrame, *, moved: float | None = None
+) -> Drift:
+    """How far these customers are from those of a stored model; `moved` as in `moved_share`."""
+    distance = mean_squared_distance(before.model, rfm)
+    return Drift(
+        psi=population_stability(before.feature_bins, rfm),
+        moved_share=moved,
+        distance_ratio=distance_ratio(distance, before.latest.inertia_per_customer),
+    )
 
 
 def data_sha256(rfm: pd.DataFrame) -> str:
@@ -117,18 +144,18 @@ def _check_k(k: int | None, *, sweep: bool) -> None:
         raise InputError("the rule for k needs the sweep", next_step="Set k or allow the sweep")
 
 
+def _expect_different(logs: Matrix, k: int) -> None:
+    distinct = distinct_points(logs, k) if len(logs) else 0
+    if distinct < k:
+        raise InputError(
+            f"cannot make {k} clusters of {len(logs):,} customers, {distinct} of them different",
+            next_step=f"Use at least {k} customers that differ, or a smaller k",
+        )
+
+
 def _present(sweep: Sweep | None) -> Sweep:
     assert sweep is not None
     return sweep
-
-
-def _fully_resampled(sweep: Sweep | None, points: Matrix, k: int) -> Sweep | None:
-    """The sweep with all resamples for the k that was taken."""
-    if sweep is None or not (taken := sweep.result(k)) or taken.resamples >= RESAMPLES:
-        return sweep
-    again = measure_k(sampled_rows(points), k, RESAMPLES)
-    results = tuple(again if each.k == k else each for each in sweep.results)
-    return sweep.model_copy(update={"results": results})
 
 
 def _name(

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from apache_kafka import apache_kafka, missing_programs
 from databases import create_database, drop_database
@@ -13,6 +14,10 @@ from databases import create_database, drop_database
 from insight.database import DatabaseEndpoint
 from insight.services import KafkaEndpoint, RedisEndpoint, Services, open_services, stop
 from insight.settings import load_settings
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # Folders whose tests share an expensive start (a built warehouse): one worker runs all of them.
 _KEPT_TOGETHER = frozenset({"dbt", "documentation", "main_job"})

@@ -14,6 +14,7 @@ _TECHNICAL = {
     "loaded_at",
     "moved_at",
     "processed_at",
+    "recorded_at",
     "run_at",
     "updated_at",
     "dbt_updated_at",

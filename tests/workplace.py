@@ -1,11 +1,17 @@
 """The `insight` command with a home and a dbt project of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from insight.services import stop
+from insight.services.account import fallback_folder
 
 _INSIGHT = Path(sys.executable).with_name("insight")
 
@@ -52,3 +58,27 @@ class Workplace:
     @property
     def seed(self) -> Path:
         return self.dbt_project / "seeds" / "customer_segments.csv"
+
+
+@contextmanager
+def workplaces(project_root: Path) -> Iterator[Callable[..., Workplace]]:
+    """Makes workplaces; all are stopped and removed at the end of the block."""
+    with ExitStack() as stack:
+
+        def make(name: str = "home") -> Workplace:
+            folder = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="insight-", dir="/tmp"))
+            )
+            folder.chmod(0o755)
+            project = folder / "dbt_pipeline"
+            shutil.copytree(
+                project_root / "dbt_pipeline",
+                project,
+                ignore=shutil.ignore_patterns("target", "logs"),
+            )
+            home = folder / name
+            stack.callback(shutil.rmtree, fallback_folder(home), ignore_errors=True)
+            stack.callback(stop, home, now=True)
+            return Workplace(home, project)
+
+        yield make

@@ -43,9 +43,9 @@ def _builds(results: Results) -> str:
     before, after = results.scaled
     rows = [
         ("default data", "`dbt build`", *_seconds(results.default)),
-        (f"{results.lines:,} sale lines", "`dbt build --exclude customer_segments+`",
+        (f"{results.lines:,} sale lines", "`dbt build --selector before_ml`",
          *_seconds(before)),
-        ("", "`dbt build --select customer_segments+`", *_seconds(after)),
+        ("", "`dbt build --selector after_ml`", *_seconds(after)),
     ]  # fmt: skip
     slowest = ", ".join(f"`{name}` {seconds:.1f} s" for name, seconds in before.slowest(_SHOWN))
     return (
@@ -69,7 +69,7 @@ def _increments(results: Results) -> str:
     head = ("history", "models of sales, s", "all models on streams, s", "the whole command, s")
     return (
         f"{options.new_sales:,} new sales and the events that belong to them, then"
-        f" `dbt run --select tag:streaming+`: seconds of models added up, medians of"
+        f" `dbt run --selector streaming`: seconds of models added up, medians of"
         f" {options.increments} rounds in turn. The long history was filled and built in"
         f" {results.long_history_seconds:.0f} s.\n\n{table(head, rows)}"
     )

@@ -117,10 +117,10 @@ class _Bench:
         database, load_seconds = _timed(
             lambda: self._database("scaled", files, self._options.sales)
         )
-        before = self._project.dbt(database, "build", "--exclude", "customer_segments+")
+        before = self._project.dbt(database, "build", "--selector", "before_ml")
         own_seed = self._project.segments.read_bytes()
         _, segment_seconds = _timed(lambda: self._segment(database))
-        after = self._project.dbt(database, "build", "--select", "customer_segments+")
+        after = self._project.dbt(database, "build", "--selector", "after_ml")
         self._project.segments.write_bytes(own_seed)
         lines = _count(database, "raw.online_sales")
         with connect(self._services.database, autocommit=True) as connection:
@@ -156,7 +156,7 @@ class _Bench:
             for endpoint, end in ends.items():
                 self._land(endpoint, end + 1, end + self._options.new_sales)
                 ends[endpoint] = end + self._options.new_sales
-                found = self._project.dbt(endpoint, "run", "--select", "tag:streaming+")
+                found = self._project.dbt(endpoint, "run", "--selector", "streaming")
                 # The first reads pages into memory and follows a whole build: it does not count.
                 if number:
                     runs[endpoint].append(found)

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from insight import log
-from insight.cli import job, quarantine, roles, services, streams, warehouse
+from insight.cli import anomalies, job, lab, quarantine, roles, services, streams, warehouse
 from insight.cli.state import err
 from insight.errors import InsightError
 from insight.settings import load_settings
@@ -28,6 +28,8 @@ for part in (job, warehouse, roles):
 app.add_typer(services.app, name="services")
 app.add_typer(streams.app, name="streams")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(lab.app, name="lab")
+app.add_typer(anomalies.app, name="anomalies")
 
 
 @app.callback()

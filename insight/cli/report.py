@@ -28,8 +28,11 @@ class TableFormat(StrEnum):
 
 
 def print_outcome(outcome: StageOutcome) -> None:
-    """One line for a finished stage: name, what it made, seconds."""
-    out.print(f"{outcome.stage.name:<10} {outcome.summary:<76} {outcome.seconds:6.1f} s")
+    """A finished stage: name, what it made, a line each, and seconds at the end of the first."""
+    first, *more = outcome.summary.split("\n")
+    out.print(f"{outcome.stage.name:<10} {first:<76} {outcome.seconds:6.1f} s")
+    for line in more:
+        out.print(f"{'':<10} {line}")
 
 
 def print_segments(database: DatabaseEndpoint) -> None:

@@ -26,10 +26,10 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 @contextmanager
-def progress(task: str) -> Iterator[Callable[[str], None]]:
-    """A spinner with a short text on a terminal; elsewhere a line on stderr, now and then."""
-    if err.is_terminal:
-        with err.status(task) as status:
+def progress(task: str, console: Console = err) -> Iterator[Callable[[str], None]]:
+    """A spinner with a short text on a terminal; elsewhere a line, now and then."""
+    if console.is_terminal:
+        with console.status(task) as status:
             yield lambda text: status.update(f"{task}: {text}")
         return
     last = -math.inf
@@ -38,6 +38,6 @@ def progress(task: str) -> Iterator[Callable[[str], None]]:
         nonlocal last
         if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            err.print(f"{task}: {text}")
+            console.print(f"{task}: {text}")
 
     yield tell

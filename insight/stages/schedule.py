@@ -25,6 +25,8 @@ from streaming.metrics import SchedulerMeter
 _logger = logging.getLogger(__name__)
 
 _STREAMING_MODELS = ("--selector", "streaming")
+# What that selector leaves out.
+LEFT_TO_THE_STAGES = ("--exclude", "int_pos_customer_rfm+", "source:ml+", "customer_segments+")
 
 _LONGEST_PAUSE_SECONDS = 60.0
 
@@ -153,7 +155,7 @@ def _selection(tables: Sequence[str], *, everything: bool) -> list[str]:
     """The models that stand on these raw tables: no model but a streaming one does."""
     if everything:
         return [*_STREAMING_MODELS]
-    return ["--select", *(f"source:streaming.{table}+" for table in tables)]
+    return ["--select", *(f"source:streaming.{table}+" for table in tables), *LEFT_TO_THE_STAGES]
 
 
 def _raise_if_failed(nodes: Sequence[DbtNode]) -> None:

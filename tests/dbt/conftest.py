@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from databases import create_database, drop_database
 from dbt.cli.main import dbtRunner
+from warehouse_associations import ASSOCIATIONS
 from warehouse_events import EVENTS
 
 from batch.generator import generate
@@ -50,7 +51,7 @@ def start_dbt() -> StartDbt:
 def raw_endpoint(
     services: Services, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DatabaseEndpoint]:
-    """The generated files and some events, and nothing built."""
+    """The generated files, some events and association rules, and nothing built."""
     endpoint = create_database(services, f"dbt_raw_{os.getpid()}")
     files = tmp_path_factory.mktemp("generated")
     generate(files)
@@ -59,6 +60,7 @@ def raw_endpoint(
     results.create_tables(endpoint)
     with connect(endpoint) as connection:
         connection.execute(EVENTS)
+        connection.execute(ASSOCIATIONS)
     yield endpoint
     drop_database(services, endpoint.dbname)
 

@@ -77,6 +77,9 @@ def test_every_mart_refuses_a_row_without_its_key(warehouse: DatabaseEndpoint) -
         ("dim_datetime", "date_day"),
         ("fct_sales", "sale_line_id"),
         ("fct_customer_segments", "customer_id"),
+        ("fct_customer_rfm", "customer_id"),
+        ("fct_pos_customer_segments", "customer_id"),
+        ("fct_rfm_cut_points", "measure"),
         ("fct_segment_movements", "customer_id"),
         ("fct_segment_balance", "segment_id"),
         ("fct_bitcoin_prices", "hour_started_at"),
@@ -88,6 +91,7 @@ def test_every_mart_refuses_a_row_without_its_key(warehouse: DatabaseEndpoint) -
         ("fct_pos_refunds", "refund_id"),
         ("fct_product_metrics_minute", "window_start"),
         ("fct_pos_net_revenue_daily", "date_day"),
+        ("fct_product_associations", "consequent"),
         ("fct_account_transactions", "transaction_id"),
         ("fct_stream_lateness", "stream"),
     ):

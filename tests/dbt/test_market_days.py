@@ -8,7 +8,7 @@ from insight.database import DatabaseEndpoint, connect
 
 RunDbtIn = Callable[[Path, DatabaseEndpoint, str], tuple[bool, str]]
 
-_REFRESH = "dbt run --select tag:streaming+"
+_REFRESH = "dbt run --selector streaming"
 _LATER = """
 insert into streaming.bitcoin_prices_raw
 select 'later' || i, 'coingecko_simulator', (array['bitcoin', 'new'])[1 + i % 2], 'usd', 9000 + i,

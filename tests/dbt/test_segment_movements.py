@@ -13,6 +13,7 @@ from warm_project import WarmProject, warm_project
 
 from insight.database import DatabaseEndpoint, connect
 from insight.services import Services
+from ml_pipeline.run import segment_customers
 
 Movement = tuple[str, str, int, int]
 
@@ -60,13 +61,17 @@ class Shop:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(("customer_id", "segment_id", "segment_name"))
             rows.writerows((key, number, _NAMES[number]) for key, number in segments.items())
-        selection = ("dim_customer", "fct_sales", "customer_segments+")
-        # Cautious: tests that also need what is not built again are left out.
-        options = ("--indirect-selection", "cautious", "--exclude-resource-type", "unit_test")
-        self.project.succeed("build", "--select", *selection, *options)
+        self.rebuild()
         newest = self.rows(_MOVED_AT)[-1][0]
         assert isinstance(newest, datetime)
         return newest
+
+    def rebuild(self) -> None:
+        """What the stage `publish` builds, and the sales before it."""
+        selection = ("dim_customer", "fct_sales", "customer_segments+", "fct_segmentation_runs")
+        # Cautious: tests that also need what is not built again are left out.
+        options = ("--indirect-selection", "cautious", "--exclude-resource-type", "unit_test")
+        self.project.succeed("build", "--select", *selection, *options)
 
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         with connect(self.endpoint) as connection:
@@ -147,6 +152,37 @@ def test_a_segmentation_that_names_nobody_leaves_everybody_unsegmented(shop: Sho
     assert set(shop.rows(_MOVEMENTS, run_at)) == {
         (key, "moved", number, -1) for key, number in before.items()
     }
+
+
+def test_labels_in_the_table_count_instead_of_the_seed_and_back(shop: Shop, tmp_path: Path) -> None:
+    """The models and the snapshot read the place that the newest segmentation names."""
+    stale = {str(key): 2 for key, _ in shop.rows(_SEGMENT_OF)}
+    shop.publish(stale)
+    for place in ("table", "seed"):
+        segment_customers(
+            shop.endpoint,
+            seed_path=shop.seeds / "customer_segments.csv",
+            model_dir=tmp_path,
+            origin="own",
+            sweep=False,
+            segments_in=place,
+        )
+        if place == "table":
+            # What an unfinished run may leave behind.
+            shop.publish(stale)
+            labels = shop.rows("select customer_id, segment_id from ml.customer_segments")
+        shop.rebuild()
+        shown = shop.rows(f"{_SEGMENT_OF} where segment_id <> -1")
+        assert len({number for _, number in shown}) == 5
+        assert sorted(shown) == sorted(labels)
+        assert shop.rows(
+            """select count(*) from snapshots.customer_segment_snapshot
+               join marts.fct_customer_segments using (customer_id, segment_id)
+               where dbt_valid_to is null and segment_id <> -1"""
+        ) == [(len(labels),)]
+        assert shop.rows("select labels_in from marts.fct_segmentation_runs where is_in_use") == [
+            (place,)
+        ]
 
 
 def test_a_product_keeps_the_history_of_its_price_and_category(shop: Shop) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from insight.stages.schedule import LEFT_TO_THE_STAGES
+
 RunDbt = Callable[[str], tuple[bool, str]]
 NodesOf = Callable[[str], set[str]]
 
@@ -29,14 +31,21 @@ def test_before_and_after_ml_are_the_whole_project_and_share_nothing(nodes_of: N
     before, after = nodes_of("--selector before_ml"), nodes_of("--selector after_ml")
     assert before & after == set()
     assert _built(before | after) == _built(nodes_of(""))
+    assert "model.dbt_pipeline.fct_customer_lifetime_value" in after
     assert "seed.dbt_pipeline.customer_segments" in after
     assert "model.dbt_pipeline.fct_customer_segments" in after
+    assert "model.dbt_pipeline.fct_pos_customer_segments" in after
+    assert "model.dbt_pipeline.fct_segmentation_runs" in after
+    assert "model.dbt_pipeline.fct_product_associations" in after
     assert "model.dbt_pipeline.fct_sales" in before
+    assert "model.dbt_pipeline.int_pos_customer_rfm" in before
 
 
-def test_streaming_is_everything_that_reads_a_stream(nodes_of: NodesOf) -> None:
+def test_streaming_is_what_reads_a_stream_and_the_scheduler_refreshes(nodes_of: NodesOf) -> None:
     streaming = nodes_of("--selector streaming --resource-type model")
-    assert streaming == nodes_of("--select source:streaming+ --resource-type model")
+    refreshed = " ".join(LEFT_TO_THE_STAGES)
+    assert streaming == nodes_of(f"--select source:streaming+ {refreshed} --resource-type model")
+    assert "model.dbt_pipeline.fct_pos_customer_segments" not in streaming
     assert "model.dbt_pipeline.fct_pos_transactions" in streaming
     assert "model.dbt_pipeline.fct_sales" not in streaming
 

@@ -34,7 +34,12 @@ def test_a_service_has_a_bare_and_a_prefixed_name(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("INSIGHT_MAX_REJECTED_SHARE", "2"), ("INSIGHT_SEGMENT_COUNT", "many")],
+    [
+        ("INSIGHT_MAX_REJECTED_SHARE", "2"),
+        ("INSIGHT_SEGMENT_COUNT", "many"),
+        ("INSIGHT_SEGMENT_COUNT", "11"),
+        ("INSIGHT_SEGMENTS_IN", "file"),
+    ],
 )
 def test_a_wrong_value_names_its_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -42,6 +47,14 @@ def test_a_wrong_value_names_its_variable(
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
         load_settings()
+
+
+@pytest.mark.parametrize(("value", "expected"), [("4", 4), ("rule", "rule")])
+def test_segments_are_counted_or_left_to_the_rule(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: object
+) -> None:
+    monkeypatch.setenv("INSIGHT_SEGMENT_COUNT", value)
+    assert load_settings().segment_count == expected
 
 
 def test_a_relative_home_counts_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,20 +5,23 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from insight.errors import InputError
 from ml_pipeline.clustering import assign_clusters, distinct_points, fit_centres, inertia
 from ml_pipeline.features import Matrix, fit_scaler, log_features
+from ml_pipeline.knee import find_knee
 from ml_pipeline.segmentation import train
 from ml_pipeline.sweep import (
     DEFAULT_K,
     RESAMPLES,
     KResult,
     Sweep,
+    bootstrap_stability,
     choose_k,
-    find_knee,
     sampled_rows,
+    silhouette_scores,
     sweep_k,
 )
 
@@ -37,11 +40,17 @@ def sweep(points: Matrix) -> Sweep:
 
 
 def _result(
-    k: int, *, silhouette: float = 0.3, stability: float = 0.9, smallest: float = 0.1
+    k: int,
+    *,
+    silhouette: float = 0.3,
+    stability: float = 0.9,
+    smallest: float = 0.1,
+    jaccard: float = 0.9,
 ) -> KResult:
     return KResult(
         k=k, inertia=100 / k, silhouette=silhouette, davies_bouldin=1, calinski_harabasz=1,
-        stability_mean=stability, stability_min=stability, resamples=5, smallest_share=smallest,
+        stability_mean=stability, stability_min=stability, resamples=20, smallest_share=smallest,
+        jaccard=(0.9, jaccard),
     )  # fmt: skip
 
 
@@ -88,7 +97,9 @@ def test_the_sweep_measures_two_to_ten_and_finds_the_planted_five(sweep: Sweep) 
     assert [each.k for each in sweep.results] == list(range(2, 11))
     five = sweep.result(5)
     assert five is not None
-    assert five.resamples == RESAMPLES
+    assert {each.resamples for each in sweep.results} == {RESAMPLES}
+    assert [len(each.jaccard) for each in sweep.results] == list(range(2, 11))
+    assert min(five.jaccard) > 0.95
     assert five.stability_mean > 0.95
     assert five.silhouette == max(each.silhouette for each in sweep.results)
     assert choose_k(sweep).k == 5
@@ -106,6 +117,8 @@ def test_the_knee_is_taken_when_it_is_stable_and_has_no_tiny_cluster() -> None:
     assert choose_k(_sweep(_result(3), unstable, knee=4)).k == 3
     tiny = _result(4, smallest=0.01)
     assert choose_k(_sweep(_result(3), tiny, knee=4)).k == 3
+    dissolves = _result(4, jaccard=0.5)
+    assert choose_k(_sweep(_result(3), dissolves, knee=4)).k == 3
 
 
 def test_without_a_knee_the_best_silhouette_counts_and_of_equals_the_smaller_k() -> None:
@@ -118,17 +131,34 @@ def test_two_is_never_taken_and_the_default_is_when_nothing_is_left() -> None:
 
 
 def test_a_straight_line_has_no_knee() -> None:
-    line = tuple(_result(k).model_copy(update={"inertia": 100.0 - k}) for k in range(2, 11))
-    assert find_knee(line) is None
-    assert find_knee(line[:2]) is None
+    ks = range(2, 11)
+    assert find_knee(ks, [100.0 - k for k in ks]) is None
+    assert find_knee(ks[:2], [9.0, 1.0]) is None
 
 
-def test_a_k_that_the_rule_chose_has_all_resamples(population: Population) -> None:
-    training = train(population(150), k=None)
-    assert training.sweep is not None
-    taken = training.sweep.result(training.choice.k)
-    assert taken is not None
-    assert taken.resamples == RESAMPLES
+def test_silhouettes_of_many_labelings_are_those_of_scikit_learn(points: Matrix) -> None:
+    labelings = [assign_clusters(points, fit_centres(points, k)) for k in (2, 5, 9)]
+    labelings.append(np.where(np.arange(len(points)) == 7, 1, 0))
+    expected = [silhouette_score(points, labels) for labels in labelings]
+    assert silhouette_scores(points, labelings) == pytest.approx(expected, abs=1e-9)
+
+
+def test_equal_rows_have_a_silhouette_of_zero() -> None:
+    rows = np.ones((40, 4))
+    assert silhouette_scores(rows, [np.arange(40) % 2]) == [0.0]
+
+
+def test_a_cluster_that_is_none_is_found_again_less_than_the_others(points: Matrix) -> None:
+    labels = assign_clusters(points, fit_centres(points, 5))
+    # Half of one planted group is called a cluster of its own.
+    split = np.where((labels == 0) & (np.arange(len(labels)) % 2 == 0), 5, labels)
+    whole = bootstrap_stability(points, labels, 5)
+    halved = bootstrap_stability(points, split, 6)
+    assert min(whole.jaccard) > 0.95
+    assert sorted(range(6), key=lambda cluster: halved.jaccard[cluster])[:2] == [0, 5] or (
+        max(halved.jaccard[0], halved.jaccard[5]) < 0.75
+    )
+    assert len(halved.agreements) == RESAMPLES
 
 
 def test_an_impossible_k_is_refused(population: Population) -> None:
@@ -136,3 +166,16 @@ def test_an_impossible_k_is_refused(population: Population) -> None:
         train(population(60), k=11)
     with pytest.raises(InputError, match="sweep"):
         train(population(60), k=None, sweep=False)
+
+
+@pytest.mark.parametrize("customers", [0, 1, 4])
+def test_fewer_customers_than_clusters_are_refused(population: Population, customers: int) -> None:
+    expected = rf"5 clusters of {customers} customers.*at least 5 customers that differ"
+    with pytest.raises(InputError, match=expected):
+        train(population(customers), k=5, sweep=False)
+
+
+def test_equal_customers_are_refused(population: Population) -> None:
+    equal = pd.concat([population(1)] * 60).assign(customer_id=[str(n) for n in range(60)])
+    with pytest.raises(InputError, match="5 clusters of 60 customers, 1 of them different"):
+        train(equal, sweep=False)

@@ -8,9 +8,21 @@ import pandas as pd
 import pytest
 
 from insight.errors import IntegrityError
-from ml_pipeline.drift import bin_features, moved_share, population_stability
+from ml_pipeline.drift import (
+    Drift,
+    bin_features,
+    distance_ratio,
+    moved_share,
+    population_stability,
+)
 from ml_pipeline.export import empty_seed, read_seed, seed_bytes, write_atomically
-from ml_pipeline.model import SegmentModel, assign, label_customers, load
+from ml_pipeline.model import (
+    SegmentModel,
+    assign,
+    label_customers,
+    load,
+    mean_squared_distance,
+)
 from ml_pipeline.naming import SEGMENT_NAMES
 from ml_pipeline.rfm import rfm_from_totals
 from ml_pipeline.segmentation import data_sha256, reason_to_skip, summarise, train
@@ -78,7 +90,9 @@ def test_too_few_or_equal_customers_are_not_segmented(population: Population) ->
     assert "at least 50" in str(reason_to_skip(population(1), 5))
     assert "at least 50" in str(reason_to_skip(population(0), None))
     equal = pd.concat([population(1)] * 60)
-    assert "differ in 1 ways" in str(reason_to_skip(equal, 5))
+    assert "all customers are equal" in str(reason_to_skip(equal, 5))
+    few = pd.concat([population(3)] * 20)
+    assert "set INSIGHT_SEGMENT_COUNT to 3" in str(reason_to_skip(few, 5))
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
@@ -132,3 +146,35 @@ def test_moved_share_is_over_customers_of_both_runs() -> None:
     now = pd.DataFrame({"customer_id": ["2", "3", "4"], "segment_id": [1, 0, 3]})
     assert moved_share(before, now) == 0.5
     assert moved_share(before[:1], now) is None
+
+
+def test_distances_to_the_own_centre_are_those_of_the_training_until_customers_spread(
+    population: Population,
+) -> None:
+    rfm = population()
+    training = train(rfm, sweep=False)
+    at_training = training.inertia_per_customer
+    same = mean_squared_distance(training.model, rfm)
+    assert distance_ratio(same, at_training) == pytest.approx(1, abs=1e-5)
+    draw = np.random.default_rng(5)
+    spread = rfm.assign(monetary=rfm["monetary"] * np.exp(draw.normal(0, 1, len(rfm))))
+    ratio = distance_ratio(mean_squared_distance(training.model, spread), at_training)
+    assert ratio is not None
+    assert ratio > 1.25
+    assert distance_ratio(1.0, 0.0) is None
+
+
+def test_advice_begins_on_the_thresholds() -> None:
+    drift = Drift(
+        psi={"recency_days": 0.0999, "frequency": 0.10, "monetary": 0.25},
+        moved_share=0.10,
+        distance_ratio=1.25,
+    )
+    assert drift.advice() == {
+        "recency_days": "none",
+        "frequency": "watch",
+        "monetary": "act",
+        "moved_share": "watch",
+        "distance_ratio": "act",
+    }
+    assert Drift(psi={}, moved_share=None).advice() == {}

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from insight.errors import IntegrityError
+from ml_pipeline import clustering
 from ml_pipeline.clustering import fit_centres
 from ml_pipeline.features import Matrix, Scaler, fit_scaler, log_features
 from ml_pipeline.model import SegmentModel, assign
@@ -109,6 +110,23 @@ def test_names_survive_a_retraining_with_a_tenth_of_the_customers_exchanged(
     now = train(rfm_from_totals(pd.concat([kept, newcomers])), reference=before, sweep=False)
     assert now.match_distances is not None
     assert _share_with_the_same_name(before, now.model, kept) >= 0.95
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_names_survive_other_seeds_permuted_ids_and_a_tenth_of_other_customers_at_once(
+    population: Population, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    rfm = population(400)
+    before = train(rfm, sweep=False).model
+    kept = rfm.sample(frac=0.9, random_state=seed)
+    rows = pd.concat([kept, population(40, seed=200 + seed, first_id=90_000)])
+    others = rfm_from_totals(rows.sample(frac=1, random_state=seed))
+    # K-means numbers its clusters as it likes; here it gives them any order.
+    permuted = np.random.default_rng(seed).permutation(5)
+    monkeypatch.setattr(clustering, "in_profile_order", lambda centres: centres[permuted])
+    now = train(others, reference=before, sweep=False, random_state=seed)
+    assert _share_with_the_same_name(before, now.model, kept) >= 0.95
+    assert set(now.model.segment_ids) == set(SEGMENT_NAMES)
 
 
 @pytest.mark.parametrize("seed", range(10))

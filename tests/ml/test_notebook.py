@@ -44,16 +44,22 @@ def test_it_runs_from_empty_and_writes_the_seed_of_the_run(
     fill_marts(database, sale_lines(population(120)))
     for name, value in database.environment().items():
         monkeypatch.setenv(name, value)
+    segment_customers(
+        database, seed_path=tmp_path / "run.csv", model_dir=tmp_path, origin="own", sweep=False
+    )
     executed = tmp_path / "executed.ipynb"
     papermill.execute_notebook(
         project_root / NOTEBOOK,
         executed,
-        parameters={"seed_path": str(tmp_path / "notebook.csv")},
+        parameters={
+            "seed_path": str(tmp_path / "notebook.csv"),
+            "reference_path": str(tmp_path / "customer_segmentation-own.json"),
+        },
         cwd=project_root,
         progress_bar=False,
     )
-    segment_customers(
-        database, seed_path=tmp_path / "run.csv", model_dir=tmp_path, origin="own", sweep=False
-    )
     assert (tmp_path / "notebook.csv").read_bytes() == (tmp_path / "run.csv").read_bytes()
-    assert executed.read_text().count('"image/png"') == 4
+    shown = executed.read_text()
+    assert shown.count('"image/png"') == 4
+    assert "distance_ratio" in shown
+    assert "trained" in shown

@@ -2,11 +2,22 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from psycopg.errors import NotNullViolation
 
 from insight.database import connect
-from ml_pipeline.results import CUSTOMER_SEGMENTS, TABLES, create_tables, replace_rows
+from ml_pipeline.export import empty_seed, seed_bytes
+from ml_pipeline.results import (
+    CUSTOMER_SEGMENTS,
+    TABLES,
+    create_tables,
+    csv_blocks,
+    replace_rows,
+    replace_with_csv,
+)
 
 
 def _segments(database) -> list[tuple[object, ...]]:
@@ -39,3 +50,34 @@ def test_a_failed_replacement_leaves_the_rows_of_before(database) -> None:
     with pytest.raises(NotNullViolation), connect(database) as connection:
         replace_rows(connection, CUSTOMER_SEGMENTS, [("b", 1, "Loyal"), ("c", None, "Loyal")])
     assert _segments(database) == [("a", 1, "Loyal")]
+
+
+_IDS = st.lists(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5)
+    | st.sampled_from(["", " ", "\\N", "\\.", "NULL", 'a"b', "a,b", "a\r\nb", "\t", "007"]),
+    unique=True,
+    max_size=8,
+)
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(_IDS)
+def test_labels_come_back_from_the_table_byte_for_byte(database, ids: list[str]) -> None:
+    create_tables(database)
+    labels = pd.DataFrame(
+        {"customer_id": pd.Series(ids, dtype=str), "segment_id": 1, "segment_name": "At-Risk"}
+    )
+    content = seed_bytes(labels)
+    with connect(database) as connection:
+        replace_with_csv(connection, CUSTOMER_SEGMENTS, content)
+        assert b"".join(csv_blocks(connection, CUSTOMER_SEGMENTS)) == content
+    assert sorted(row[0] for row in _segments(database)) == sorted(ids)
+
+
+def test_no_labels_are_a_header_alone(database) -> None:
+    create_tables(database)
+    with connect(database) as connection:
+        replace_with_csv(connection, CUSTOMER_SEGMENTS, empty_seed())
+        assert b"".join(csv_blocks(connection, CUSTOMER_SEGMENTS)) == empty_seed()

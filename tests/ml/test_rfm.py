@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from insight.errors import InputError
 from ml_pipeline.features import fit_scaler, log_features, net_refunders
 from ml_pipeline.rfm import (
     COLUMNS,
     day_after_newest,
     in_customer_order,
     rfm_from_sales,
+    rfm_from_tills,
     rfm_from_totals,
     score_cut_points,
     score_rfm,
@@ -147,3 +149,86 @@ def test_scaling_can_be_undone(population: Callable[..., pd.DataFrame]) -> None:
     logs = log_features(population())
     scaler = fit_scaler(logs)
     assert scaler.restore(scaler.transform(logs)) == pytest.approx(logs)
+
+
+def _sales(*rows: tuple[str, str, date, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["transaction_id", "customer_id", "date_day", "amount"])
+
+
+def _refunds(*rows: tuple[str, date, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["original_transaction_id", "date_day", "refund_amount"])
+
+
+def test_at_the_tills_a_day_is_an_order_and_refunds_are_taken_off_the_buyer() -> None:
+    rfm = rfm_from_tills(
+        _sales(
+            ("s1", "C1", date(2019, 3, 1), 10.10),
+            ("s2", "C1", date(2019, 3, 1), 5.05),
+            ("s3", "C1", date(2019, 3, 2), 1.00),
+            ("s4", "C2", date(2019, 3, 31), 3.00),
+        ),
+        _refunds(
+            ("s2", date(2019, 3, 2), 0.05),
+            ("s4", date(2019, 3, 31), 4.00),
+            ("gone", date(2019, 3, 31), 9.00),
+            ("s1", date(2019, 4, 1), 10.10),
+        ),
+    )
+    assert rfm.to_dict("list") == {
+        "customer_id": ["C1", "C2"],
+        "recency_days": [30, 1],
+        "frequency": [2, 1],
+        "monetary": [16.10, -1.0],
+        "average_order_value": [8.05, -1.0],
+    }
+
+
+def test_no_sales_at_the_tills_are_no_customers() -> None:
+    rfm = rfm_from_tills(_sales(), _refunds(("gone", date(2019, 3, 31), 9.00)))
+    assert rfm.empty
+    assert tuple(rfm.columns) == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("total_amount", np.nan, "RFM: total_amount is not a finite number. Correct"),
+        ("total_amount", np.inf, "RFM: total_amount is not a finite number. Correct"),
+        ("total_amount", "ten", "RFM: total_amount is not a finite number. Correct"),
+        (
+            "transaction_date",
+            "31.12.",
+            "RFM: transaction_date is not a date. Give each row the day",
+        ),
+        ("transaction_date", None, "RFM: transaction_date is not a date. Give each row the day"),
+    ],
+)
+def test_a_line_that_cannot_be_counted_is_named(column: str, value: object, sentence: str) -> None:
+    lines = _lines(_SALES).astype({column: object})
+    lines.loc[1, column] = value
+    with pytest.raises(InputError) as raised:
+        rfm_from_sales(lines)
+    assert str(raised.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("recency_days", np.nan, "RFM: recency_days is not a finite number. Correct"),
+        ("monetary", -np.inf, "RFM: monetary is not a finite number. Correct"),
+        ("frequency", "many", "RFM: frequency is not a finite number. Correct"),
+        ("frequency", 0, "RFM: frequency is below 1. Leave out customers without an order"),
+        ("customer_id", "1", "RFM: customer_id names a customer twice. Give one row a customer"),
+    ],
+)
+def test_totals_that_are_none_are_named(column: str, value: object, sentence: str) -> None:
+    totals = _frame([1, 2, 3]).astype({column: object})
+    totals.loc[0, column] = value
+    with pytest.raises(InputError) as raised:
+        rfm_from_totals(totals)
+    assert str(raised.value).startswith(sentence)
+
+
+def test_money_may_be_negative() -> None:
+    totals = _frame([1, 2, 3]).assign(monetary=[-5.0, 0.0, 5.0])
+    assert score_rfm(rfm_from_totals(totals))["monetary_score"].tolist() == [1, 2, 4]

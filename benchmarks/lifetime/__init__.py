@@ -1,0 +1,1 @@
+"""Customer lifetime value: the whole run, and its models beside the package `lifetimes`."""

@@ -1,0 +1,1 @@
+"""The credit card lab: customers of a card into clusters, in four steps with files between them."""
