@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import hypothesis
 import pytest
 from apache_kafka import apache_kafka, missing_programs
 from databases import create_database, drop_database
+from dbt_common.behavior_flags import BehaviorFlagRendered
 
 from insight.database import DatabaseEndpoint
 from insight.services import KafkaEndpoint, RedisEndpoint, Services, open_services, stop
@@ -30,6 +32,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.parent.relative_to(tests)
         if folder.parts and folder.parts[0] in _KEPT_TOGETHER:
             item.add_marker(pytest.mark.xdist_group(str(folder)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_dbt() -> Iterator[None]:
+    """Keep dbt in this process from the seconds that each command spends on a name.
+
+    For each of its behaviour flags it has `inspect.stack` read the source of every frame, and
+    pytest's stacks are deep. The answer is the same.
+    """
+
+    def caller() -> str:
+        frame = sys._getframe(1)
+        while frame.f_back and frame.f_globals["__name__"] == BehaviorFlagRendered.__module__:
+            frame = frame.f_back
+        return str(frame.f_globals["__name__"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BehaviorFlagRendered, "_default_source", staticmethod(caller))
+        yield
 
 
 @pytest.fixture(scope="session")
