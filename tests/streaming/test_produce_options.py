@@ -1,19 +1,22 @@
 """What a person can ask of `insight produce`, and what is refused in one line."""
 
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer
+from waiting import eventually
 
 from insight.errors import ConfigurationError
+from insight.services import KafkaEndpoint
 from streaming.contract import Contract
 from streaming.loading.bad_limit import BadLimit
 from streaming.loading.loader import load_streams
 from streaming.loading.options import LoaderOptions
 from streaming.polling import refuse_unusable
 from streaming.run import SimulationOptions, StreamOptions, run_producer, stream
+from streaming.topics import ensure_topics, watermarks
 
 
 @pytest.mark.parametrize(
@@ -83,8 +86,10 @@ def test_misbehaving_producer_fills_quarantine_and_loses_nothing(
         reports.append(report)
 
     limit = LoaderOptions(bad_limit=BadLimit(count=10**9, share=1.0))
+    [transactions] = [each for each in contracts if each.stream == "transactions"]
+    ensure_topics(kafka, [transactions])
     with in_background(run):
-        time.sleep(1.5)
+        eventually(lambda: _messages(kafka, transactions) > 1000)
     load_streams(database, kafka, contracts, until_caught_up=True, options=limit)
     (report,) = reports
     assert report.delivered > 1000
@@ -123,3 +128,13 @@ def test_live_run_keeps_simulating_the_shop_and_the_bank(
                or sale.timestamp >= refund.timestamp"""
     )
     assert orphans == 0
+
+
+def _messages(kafka: KafkaEndpoint, contract: Contract) -> int:
+    """How many messages the topic of a stream has had so far."""
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": "watermarks"})
+    try:
+        ends = (watermarks(consumer, contract.topic, each)[1] for each in range(4))
+        return sum(ends)
+    finally:
+        consumer.close()

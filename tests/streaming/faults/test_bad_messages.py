@@ -2,20 +2,14 @@
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from insight.database import connect
 from streaming import progress
 from streaming.contract import load_contracts
 from streaming.loading.bad_limit import BadLimit
 from streaming.messages.poison import poison_messages, valid_message
-from streaming.topics import ensure_topics
 
 FIVE_MB = 5 * 1024 * 1024
 
@@ -54,21 +48,11 @@ def put_big(real_kafka):
     """Put messages of more than a megabyte, which the topic has to be told to take."""
 
     def put(contract, values: list[bytes]) -> None:
-        ensure_topics(real_kafka, [contract])
         settings = {"bootstrap.servers": real_kafka.bootstrap_servers}
-        resource = ConfigResource(
-            ResourceType.TOPIC,
-            contract.topic,
-            incremental_configs=[
-                ConfigEntry(
-                    "max.message.bytes",
-                    str(2 * FIVE_MB),
-                    incremental_operation=AlterConfigOpType.SET,
-                )
-            ],
-        )
+        # Made with the limit: a broker hears of one that is changed some time after saying so.
+        topic = NewTopic(contract.topic, 4, config={"max.message.bytes": str(2 * FIVE_MB)})
         admin = AdminClient(settings)
-        for future in admin.incremental_alter_configs([resource]).values():
+        for future in admin.create_topics([topic]).values():
             future.result(10)
         producer = Producer({**settings, "message.max.bytes": 2 * FIVE_MB})
         refused = []
