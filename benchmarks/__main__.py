@@ -3,15 +3,14 @@
 import argparse
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks import anomalies, associations, batch_load, machine, readme, rfm, segmentation
 from benchmarks.comparison import Comparison
 from benchmarks.lifetime import plan as lifetime_plan
 from benchmarks.lifetime.report import report as report_lifetime
 from benchmarks.lifetime.run import run as run_lifetime
+from benchmarks.own_services import own_services
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
 from benchmarks.streams.run import run as run_streams
@@ -19,8 +18,6 @@ from benchmarks.target import verdicts
 from benchmarks.warehouse import plan as warehouse_plan
 from benchmarks.warehouse.report import report as report_warehouse
 from benchmarks.warehouse.run import run as run_warehouse
-from insight.services import open_services
-from insight.settings import load_settings
 
 _NAMES = (
     "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "warehouse", "streams",
@@ -107,10 +104,8 @@ def _row(result: Comparison) -> tuple[str, ...]:
 
 
 def _batch() -> Comparison:
-    with tempfile.TemporaryDirectory(prefix="insight-bench-") as folder:
-        settings = load_settings().model_copy(update={"home": Path(folder) / "home"})
-        with open_services(settings) as services:
-            return batch_load.run(services.database, Path(folder))
+    with own_services() as (services, folder):
+        return batch_load.run(services.database, folder)
 
 
 def _rfm(orders: int) -> None:

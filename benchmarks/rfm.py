@@ -2,20 +2,17 @@
 
 import statistics
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from psycopg import sql
 
 from benchmarks import machine
+from benchmarks.own_services import own_services
 from benchmarks.readme import table
 from benchmarks.target import Target, verdicts
 from benchmarks.warehouse.commands import Project
 from insight.database import DatabaseEndpoint, connect
-from insight.services import open_services
-from insight.settings import load_settings
 
 ORDERS = 10_000_000
 _ORDERS_A_CUSTOMER = 10
@@ -87,13 +84,8 @@ class Results:
 
 def run(orders: int = ORDERS) -> Results:
     """The models on a database of their own, in turn with the plain query."""
-    with tempfile.TemporaryDirectory(prefix="insight-bench-", dir="/tmp") as name:
-        folder = Path(name)
-        # As root the server runs as another account, which must be able to enter its home.
-        folder.chmod(0o755)
-        settings = load_settings().model_copy(update={"home": folder / "home"})
-        with open_services(settings) as services:
-            return _measure(services.database, Project(folder), orders)
+    with own_services() as (services, folder):
+        return _measure(services.database, Project(folder), orders)
 
 
 def _measure(database: DatabaseEndpoint, project: Project, orders: int) -> Results:

@@ -6,21 +6,18 @@ Each side runs in a process of its own, so that its memory is its own.
 import multiprocessing
 import resource
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.pool import Pool
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.comparison import Comparison
+from benchmarks.own_services import own_services
 from benchmarks.target import Target
 from insight.database import DatabaseEndpoint
-from insight.services import open_services
-from insight.settings import load_settings
 
 CUSTOMERS = 1_000_000
 _CLUSTERS = 5
@@ -67,13 +64,8 @@ class Results:
 
 def run() -> Results:
     """Measure both sides in turn, with a Postgres that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="insight-bench-", dir="/tmp") as name:
-        folder = Path(name)
-        # As root the server runs as another account, which must be able to enter its home.
-        folder.chmod(0o755)
-        settings = load_settings().model_copy(update={"home": folder / "home"})
-        with open_services(settings) as services:
-            return _measure(services.database)
+    with own_services() as (services, _):
+        return _measure(services.database)
 
 
 def _measure(database: DatabaseEndpoint) -> Results:

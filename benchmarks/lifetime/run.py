@@ -5,7 +5,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.lifetime.plan import Options
+from benchmarks.own_services import own_services
 from insight.database import DatabaseEndpoint, connect
-from insight.services import open_services
-from insight.settings import PROJECT_ROOT, load_settings
+from insight.settings import PROJECT_ROOT
 from ml_pipeline.lifetime_value.gamma_gamma import OrderValueModel
 from ml_pipeline.lifetime_value.purchase_model import PurchaseModel
 from ml_pipeline.lifetime_value.run import value_customers
@@ -76,14 +75,9 @@ class Results:
 
 def run(options: Options) -> Results:
     """Everything, in a database and an environment of its own."""
-    with tempfile.TemporaryDirectory(prefix="insight-bench-", dir="/tmp") as name:
-        folder = Path(name)
-        # As root the server runs as another account, which must be able to enter its home.
-        folder.chmod(0o755)
-        settings = load_settings().model_copy(update={"home": folder / "home"})
-        with open_services(settings) as services:
-            orders = _fill(services.database, options.customers)
-            first, unchanged = (_seconds_of_a_run(services.database, folder) for _ in range(2))
+    with own_services() as (services, folder):
+        orders = _fill(services.database, options.customers)
+        first, unchanged = (_seconds_of_a_run(services.database, folder) for _ in range(2))
         ours, theirs = _models(options, folder)
     return Results(options, orders, first, unchanged, ours, theirs)
 

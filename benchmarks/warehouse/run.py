@@ -2,7 +2,6 @@
 
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +10,12 @@ from typing import TypeVar
 
 from batch.generator import generate
 from batch.loader import load_directory
+from benchmarks.own_services import own_services
 from benchmarks.warehouse.commands import DbtRun, Project
 from benchmarks.warehouse.history import add_events
 from benchmarks.warehouse.plan import Options
 from insight.database import DatabaseEndpoint, connect
-from insight.services import Services, open_services
+from insight.services import Services
 from insight.settings import load_settings
 from ml_pipeline import results
 from ml_pipeline.run import segment_customers
@@ -53,13 +53,8 @@ class Results:
 
 def run(options: Options) -> Results:
     """Everything, in databases of its own."""
-    with tempfile.TemporaryDirectory(prefix="insight-bench-", dir="/tmp") as name:
-        folder = Path(name)
-        # As root the server runs as another account, which must be able to enter its home.
-        folder.chmod(0o755)
-        settings = load_settings().model_copy(update={"home": folder / "home"})
-        with open_services(settings) as services:
-            return _Bench(services, folder, options).run()
+    with own_services() as (services, folder):
+        return _Bench(services, folder, options).run()
 
 
 class _Bench:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from waiting import eventually
 
 from insight.database import connect
 from insight.errors import ConfigurationError, InputError, ServiceError
@@ -254,8 +255,10 @@ def test_producer_role_waits_for_another_one_to_end(
     with connect(tables, autocommit=True) as other:
         take_turn(other, "bitcoin-prices")
         with in_background(produce):
+            waiting = ["another producer of bitcoin-prices is at work, waiting"]
+            eventually(lambda: told == waiting)
             time.sleep(0.9)
-            assert told == ["another producer of bitcoin-prices is at work, waiting"]
+            assert told == waiting
             other.close()
             assert stopped.wait(10)
 
