@@ -28,7 +28,14 @@ begin
 
     relations as (
 
-        select distinct relation, to_regclass(relation) as oid from wanted
+        select told.relation, class.oid
+        from (
+            select distinct relation, parse_ident(relation) as names from wanted
+        ) as told
+        left join pg_namespace as namespace on told.names[1] = namespace.nspname
+        left join pg_class as class
+            on namespace.oid = class.relnamespace
+            and told.names[2] = class.relname
 
     ),
 

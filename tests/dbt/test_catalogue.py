@@ -77,6 +77,24 @@ def test_whatever_is_missing_in_the_catalogue_fails_the_run(
     assert [told for told in _CHANGES.values() if told not in output] == []
 
 
+def test_a_view_that_another_run_replaces_meanwhile_is_found(
+    run_dbt: RunDbtIn, built_project: Path, warehouse: DatabaseEndpoint
+) -> None:
+    run = "dbt test --select not_null_stg_tax_amount_product_category"
+    success, output = run_dbt(built_project, warehouse, run)
+    assert success, output
+    (hook,) = built_project.glob("target/compiled/**/dbt_pipeline-on-run-end-1.sql")
+    with connect(warehouse) as comparing, connect(warehouse) as replacing:
+        comparing.execute("set transaction isolation level repeatable read")
+        comparing.execute("select from pg_class limit 1")
+        replacing.execute("alter view staging.stg_tax_amount rename to stg_tax_amount__old")
+        replacing.execute(
+            "create view staging.stg_tax_amount as select * from staging.stg_tax_amount__old"
+        )
+        replacing.commit()
+        comparing.execute(hook.read_bytes())
+
+
 def test_a_run_does_not_mend_an_incremental_model_and_says_so(
     run_dbt: RunDbtIn, built_project: Path, warehouse: DatabaseEndpoint, names: dict[str, str]
 ) -> None:
