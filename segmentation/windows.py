@@ -53,7 +53,8 @@ def _within_bounds(duration: timedelta) -> timedelta:
     return duration
 
 
-def _parse_moment(value: object) -> object:
+def parse_moment(value: object) -> object:
+    """UTC time of an ISO date or time, which is UTC when it names no zone; others are left alone."""
     if not isinstance(value, str):
         return value
     try:
@@ -79,7 +80,7 @@ Duration = Annotated[
 Moment = Annotated[
     datetime,
     AfterValidator(_in_utc),
-    BeforeValidator(_parse_moment),
+    BeforeValidator(parse_moment),
     PlainSerializer(lambda moment: moment.isoformat(), return_type=str),
     WithJsonSchema({"type": "string", "examples": ["2019-12-31", "2019-12-31T18:00:00Z"]}),
 ]
