@@ -151,9 +151,9 @@ def _no_field(pointer: str, name: str, stream: Stream) -> Finding:
 
 
 def _comparison_errors(pointer: str, each: Trait | Filter, known: Field) -> Iterator[Finding]:
-    if each.op in _ORDERED and known.type not in ("number", "timestamp"):
-        yield _does_not_fit(pointer, each.op, known)
-    elif each.op in _OF_TEXT and known.type != "text":
+    if (each.op in _ORDERED and known.type not in ("number", "timestamp")) or (
+        each.op in _OF_TEXT and known.type != "text"
+    ):
         yield _does_not_fit(pointer, each.op, known)
     else:
         for value in each.values:
@@ -262,9 +262,7 @@ def _member_errors(
             f"there is no active segment {leaf.segment!r}: {_known(catalogue.segments)}",
         )
     elif path := _path_back(leaf.segment, rule.name, catalogue.segments):
-        yield _error(
-            "circular_segments", place, f"segments refer in a circle: {' -> '.join(path)}"
-        )
+        yield _error("circular_segments", place, f"segments refer in a circle: {' -> '.join(path)}")
 
 
 def _path_back(start: str, goal: str, segments: Mapping[str, Rule]) -> list[str] | None:

@@ -174,7 +174,7 @@ class Compiler:
         self._constants[name] = value
         return name
 
-    def in_window(self, moment: exp.Expression, windows: Sequence[Window]) -> exp.Expression:
+    def in_window(self, moment: exp.Expr, windows: Sequence[Window]) -> exp.Expr:
         """Whether a moment lies in the least span that holds all windows."""
         span = tuple(windows)
         name = next((key for key, each in self._windows.items() if each == span), None)
@@ -199,9 +199,7 @@ class Compiler:
                 table(SCHEMA, READS, "n"),
                 on=both(
                     [
-                        comparison(
-                            "eq", column("partition_id", "n"), column("_partition_id", "r")
-                        ),
+                        comparison("eq", column("partition_id", "n"), column("_partition_id", "r")),
                         comparison("lte", column("_load_id", "r"), column("load_id", "n")),
                     ]
                 ),
@@ -212,19 +210,17 @@ class Compiler:
             conditions.append(self._landed_first(stream))
         return select.where(both(conditions), copy=False)
 
-    def _only(self, customer: exp.Expression) -> exp.Expression:
+    def _only(self, customer: exp.Expr) -> exp.Expr:
         return one_of(customer, "customers", self.dialect)
 
-    def _is_not_noted_as_repeated(self) -> exp.Expression:
+    def _is_not_noted_as_repeated(self) -> exp.Expr:
         repeated = (
             exp.Select(expressions=[exp.Literal.number(1)])
             .from_(table(SCHEMA, REPEATED, "d"))
             .where(
                 both(
                     [
-                        comparison(
-                            "eq", column("partition_id", "d"), column("_partition_id", "r")
-                        ),
+                        comparison("eq", column("partition_id", "d"), column("_partition_id", "r")),
                         comparison("eq", column("row_offset", "d"), column("_offset", "r")),
                     ]
                 )
@@ -232,7 +228,7 @@ class Compiler:
         )
         return exp.Not(this=exp.Exists(this=repeated))
 
-    def _landed_first(self, stream: Stream) -> exp.Expression:
+    def _landed_first(self, stream: Stream) -> exp.Expr:
         """No row of the same event landed before; the order is that of the staging models."""
         is_before = comparison("lt", column("_offset", "earlier"), column("_offset", "r"))
         for name in ("_partition_id", "_load_id"):
@@ -260,16 +256,14 @@ class Compiler:
                 )
         return select.group_by(column(stream.customer, "r"), copy=False)
 
-    def _measure_condition(self, measure: Measure, scan: Scan) -> exp.Expression | None:
+    def _measure_condition(self, measure: Measure, scan: Scan) -> exp.Expr | None:
         conditions = [self.filter_on(each, scan.stream) for each in measure.where]
         if len(scan.windows) > 1:
             moment = column(scan.stream.event_time, "r")
             conditions.insert(0, self.in_window(moment, [measure.window]))
         return both(conditions) if conditions else None
 
-    def _aggregates(
-        self, measure: Measure, stream: Stream
-    ) -> list[tuple[str, exp.Expression]]:
+    def _aggregates(self, measure: Measure, stream: Stream) -> list[tuple[str, exp.Expr]]:
         if measure.field is None:
             return [("value", exp.Count(this=exp.Star()))]
         value = self.field_of(stream, measure.field)
@@ -286,7 +280,7 @@ class Compiler:
                 return [("value", exp.Max(this=value))]
         return [("value", exp.Count(this=exp.Distinct(expressions=[value])))]
 
-    def field_of(self, stream: Stream, name: str) -> exp.Expression:
+    def field_of(self, stream: Stream, name: str) -> exp.Expr:
         """A field of a row `r`, as the marts keep it."""
         field = stream.fields[name]
         value = column(field.name, "r")
@@ -294,15 +288,13 @@ class Compiler:
             return value
         return exp.cast(value, f"decimal(38, {field.decimals})")
 
-    def filter_on(self, each: Filter, stream: Stream) -> exp.Expression:
+    def filter_on(self, each: Filter, stream: Stream) -> exp.Expr:
         """A filter on a row `r`."""
         return self._condition_on(
             each, stream.fields[each.field], self.field_of(stream, each.field)
         )
 
-    def _condition_on(
-        self, each: Filter | Trait, field: Field, value: exp.Expression
-    ) -> exp.Expression:
+    def _condition_on(self, each: Filter | Trait, field: Field, value: exp.Expr) -> exp.Expr:
         typed = [typed_value(one, field) for one in each.values]
         match each.op:
             case "is_set":
@@ -315,9 +307,7 @@ class Compiler:
                 return exp.not_(one_of(value, self.constant(typed), self.dialect))
             case "between":
                 low, high = (parameter(self.constant(one)) for one in typed)
-                return both(
-                    [comparison("gte", value, low), comparison("lte", value.copy(), high)]
-                )
+                return both([comparison("gte", value, low), comparison("lte", value.copy(), high)])
             case "contains":
                 part = parameter(self.constant(typed[0]), "text")
                 return comparison(
@@ -351,9 +341,7 @@ class Compiler:
             )
         streams = self.catalogue.streams_of(domain)
         if streams and self.dedupe is Dedupe.noted:
-            is_domain = comparison(
-                "eq", column("domain", "c"), parameter(self.constant(domain))
-            )
+            is_domain = comparison("eq", column("domain", "c"), parameter(self.constant(domain)))
             known_ones = _customers_of(table(SCHEMA, KNOWN, "c")).where(is_domain)
             found.append(self._restrict(known_ones, column(CUSTOMER, "c")))
         elif streams:
@@ -365,7 +353,7 @@ class Compiler:
                 found.append(restricted.distinct())
         return found
 
-    def _restrict(self, select: exp.Select, customer: exp.Expression) -> exp.Select:
+    def _restrict(self, select: exp.Select, customer: exp.Expr) -> exp.Select:
         return select.where(self._only(customer), copy=False) if self.restricted else select
 
     # What holds
@@ -399,7 +387,7 @@ class Compiler:
                 select = select.select(named(value, f"value_{index}"), copy=False)
         return select
 
-    def _members(self, leaf: spec.Member) -> exp.Expression:
+    def _members(self, leaf: spec.Member) -> exp.Expr:
         name = parameter(self.constant(leaf.segment))
         return (
             _customers_of(table(SCHEMA, MEMBERS, "c"))
@@ -407,7 +395,7 @@ class Compiler:
             .subquery()
         )
 
-    def _leaf(self, index: int, leaf: spec.Leaf, scan_alias: str | None) -> exp.Expression:
+    def _leaf(self, index: int, leaf: spec.Leaf, scan_alias: str | None) -> exp.Expr:
         match leaf:
             case spec.Trait():
                 field = self.catalogue.traits[leaf.field]
@@ -415,9 +403,7 @@ class Compiler:
             case spec.Aggregate():
                 return self._aggregate_leaf(leaf, scan_alias)
             case spec.Sequence():
-                return is_not_null(
-                    column(CUSTOMER, f"sequence_{self.plan.sequences.index(leaf)}")
-                )
+                return is_not_null(column(CUSTOMER, f"sequence_{self.plan.sequences.index(leaf)}"))
             case spec.Member():
                 return is_not_null(column(CUSTOMER, f"member_{index}"))
             case spec.CustomerList():
@@ -425,16 +411,16 @@ class Compiler:
                 return one_of(column(CUSTOMER, "u"), self.constant(customers), self.dialect)
         return self._bucket(leaf)
 
-    def _bucket(self, leaf: spec.Bucket) -> exp.Expression:
+    def _bucket(self, leaf: spec.Bucket) -> exp.Expr:
         salt = parameter(self.constant(salted(leaf)), "text")
         digest = exp.MD5(this=exp.DPipe(this=salt, expression=column(CUSTOMER, "u")))
-        value: exp.Expression = digest
+        value: exp.Expr = digest
         if self.dialect is Dialect.postgres:
             # Digits come before letters, whatever the language of the database.
             value = exp.Collate(this=digest, expression=exp.to_identifier("C", quoted=True))
         return comparison("lt", value, parameter(self.constant(bucket_limit(leaf)), "text"))
 
-    def _aggregate_leaf(self, leaf: spec.Aggregate, scan_alias: str | None) -> exp.Expression:
+    def _aggregate_leaf(self, leaf: spec.Aggregate, scan_alias: str | None) -> exp.Expr:
         stream = self.catalogue.streams[leaf.stream]
         value = typed_value(leaf.value, result_field(leaf, stream))
         limit = parameter(self.constant(value))
@@ -446,11 +432,9 @@ class Compiler:
         bound = exp.Mul(this=limit, expression=count)
         # Without a value both sides are null or the count is 0.
         has_values = comparison("gt", count.copy(), exp.Literal.number(0))
-        return known(
-            both([has_values, comparison(leaf.op, column(f"sum_{index}", alias), bound)])
-        )
+        return known(both([has_values, comparison(leaf.op, column(f"sum_{index}", alias), bound)]))
 
-    def _measured(self, leaf: spec.Aggregate, scan_alias: str | None) -> exp.Expression:
+    def _measured(self, leaf: spec.Aggregate, scan_alias: str | None) -> exp.Expr:
         place, index = self.plan.scan_of(leaf)
         alias = scan_alias or f"scan_{place}"
         if leaf.function == "avg":
@@ -462,7 +446,7 @@ class Compiler:
             return exp.Coalesce(this=value, expressions=[exp.Literal.number(0)])
         return value
 
-    def _formula(self, condition: spec.Condition) -> exp.Expression:
+    def _formula(self, condition: spec.Condition) -> exp.Expr:
         below = [self._formula(each) for each in spec.children(condition)]
         match condition:
             case spec.All():
@@ -475,18 +459,16 @@ class Compiler:
                 return self._n_of(condition, below)
         return column(f"leaf_{self.plan.leaf_index(condition)}", "l")
 
-    def _n_of(self, group: spec.NOf, below: Sequence[exp.Expression]) -> exp.Expression:
+    def _n_of(self, group: spec.NOf, below: Sequence[exp.Expr]) -> exp.Expr:
         one, none = exp.Literal.number(1), exp.Literal.number(0)
-        count: exp.Expression = none.copy()
+        count: exp.Expr = none.copy()
         for each in below:
             holds = when(each, one.copy()).else_(none.copy())
             count = exp.Add(this=count, expression=holds)
         bounds = []
         for op, bound in (("gte", group.at_least), ("lte", group.at_most)):
             if bound is not None:
-                bounds.append(
-                    comparison(op, exp.paren(count.copy()), exp.Literal.number(bound))
-                )
+                bounds.append(comparison(op, exp.paren(count.copy()), exp.Literal.number(bound)))
         return exp.paren(both(bounds))
 
     def _evaluated(self) -> exp.Query:
@@ -509,8 +491,8 @@ class Compiler:
             select = select.select(*values, copy=False)
         return select
 
-    def _mask(self) -> exp.Expression:
-        mask: exp.Expression = exp.cast(exp.Literal.number(0), "bigint")
+    def _mask(self) -> exp.Expr:
+        mask: exp.Expr = exp.cast(exp.Literal.number(0), "bigint")
         for index in range(len(self.plan.leaves)):
             # The 64th bit is the sign.
             value = 2**index if index < 63 else -(2**63)
@@ -546,7 +528,7 @@ class Compiler:
         return select.select(named(_samples(), "samples"), copy=False)
 
 
-def _customers_of(source: exp.Expression) -> exp.Select:
+def _customers_of(source: exp.Expr) -> exp.Select:
     name = source.alias_or_name
     return exp.Select(expressions=[column(CUSTOMER, name)]).from_(source)
 
@@ -559,7 +541,7 @@ def _union(parts: Sequence[exp.Query]) -> exp.Query:
     return first
 
 
-def _left_join(select: exp.Select, source: exp.Expression, alias: str) -> exp.Select:
+def _left_join(select: exp.Select, source: exp.Expr, alias: str) -> exp.Select:
     return select.join(
         exp.alias_(source, alias, table=True),
         on=comparison("eq", column(CUSTOMER, alias), column(CUSTOMER, "u")),
@@ -568,7 +550,7 @@ def _left_join(select: exp.Select, source: exp.Expression, alias: str) -> exp.Se
     )
 
 
-def _samples() -> exp.Expression:
+def _samples() -> exp.Expr:
     first = (
         exp.Select(expressions=[column(CUSTOMER, "e")])
         .from_(exp.alias_(exp.to_table("evaluated"), "e", table=True))

@@ -147,7 +147,7 @@ class _Judge:
             return LeafResult(leaf, sha, False, None, len(events))
         if leaf.function == "avg":
             assert isinstance(limit, Decimal)
-            holds = compare(leaf.op, sum(values), limit * len(values))  # type: ignore[arg-type]
+            holds = compare(leaf.op, _total(values), limit * len(values))
         else:
             holds = compare(leaf.op, found, limit)
         return LeafResult(leaf, sha, holds, found, len(events))
@@ -175,10 +175,14 @@ def _ends(start: datetime, steps: Sequence[Sequence[datetime]]) -> list[datetime
     return reached
 
 
+def _total(values: Sequence[object]) -> Decimal:
+    return sum((Decimal(str(each)) for each in values), Decimal(0))
+
+
 def _aggregate(function: str, values: Sequence[object]) -> object:
     match function:
         case "sum":
-            return sum(values, Decimal(0))  # type: ignore[arg-type]
+            return _total(values)
         case "distinct":
             return len(set(values))
     if not values:
@@ -188,7 +192,7 @@ def _aggregate(function: str, values: Sequence[object]) -> object:
             return min(values)  # type: ignore[type-var]
         case "max":
             return max(values)  # type: ignore[type-var]
-    return sum(values, Decimal(0)) / len(values)  # type: ignore[arg-type]
+    return _total(values) / len(values)
 
 
 def _fits(each: spec.Trait | spec.Filter, known: Field, row: Row) -> bool:

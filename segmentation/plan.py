@@ -105,9 +105,7 @@ def measure_of(leaf: spec.Aggregate) -> Measure:
     return Measure(leaf.function, leaf.field, where, leaf.window)
 
 
-def window_bounds(
-    windows: Sequence[Window], as_of: datetime
-) -> tuple[datetime | None, datetime]:
+def window_bounds(windows: Sequence[Window], as_of: datetime) -> tuple[datetime | None, datetime]:
     """The least [start, end) that holds all windows; start None for the whole past."""
     bounds = [each.bounds(as_of) for each in windows]
     starts = [start for start, _ in bounds if start is not None]

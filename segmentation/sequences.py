@@ -43,9 +43,7 @@ def sequence_ctes(
     return [*parts, (name, _done(compiler, leaf, previous))]
 
 
-def _marks(
-    compiler: "Compiler", leaf: spec.Sequence, steps: Sequence[spec.Step]
-) -> exp.Query:
+def _marks(compiler: "Compiler", leaf: spec.Sequence, steps: Sequence[spec.Step]) -> exp.Query:
     """A row an event that is some step, with a flag for each step."""
     selects: list[exp.Query] = []
     for name in sorted({each.stream for each in steps}):
@@ -83,7 +81,7 @@ def _moments(marks: str, count: int) -> exp.Query:
 def _chain(previous: str, number: int, leaf: spec.Sequence, count: int) -> exp.Query:
     """The moments, with `since_<number>`: the latest start of a chain that ends here."""
     at = column(AT, "k")
-    start: exp.Expression = at
+    start: exp.Expr = at
     if number:
         start = running_max(column(f"since_{number - 1}", "k"), column(CUSTOMER, "k"), at.copy())
     since = named(when(column(f"is_{number}", "k"), start), f"since_{number}")
@@ -105,9 +103,7 @@ def _done(compiler: "Compiler", leaf: spec.Sequence, chain: str) -> exp.Query:
         conditions.append(comparison("lte", way, limit))
     if leaf.without:
         last = column("last_forbidden", "k")
-        conditions.append(
-            either([is_null(last), comparison("lte", last.copy(), since.copy())])
-        )
+        conditions.append(either([is_null(last), comparison("lte", last.copy(), since.copy())]))
     return (
         exp.Select(expressions=[column(CUSTOMER, "k")])
         .distinct()
@@ -116,7 +112,5 @@ def _done(compiler: "Compiler", leaf: spec.Sequence, chain: str) -> exp.Query:
     )
 
 
-def table_of(name: str, alias: str) -> exp.Expression:
+def table_of(name: str, alias: str) -> exp.Expr:
     return exp.alias_(exp.to_table(name), alias, table=True)
-
-

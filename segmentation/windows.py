@@ -54,7 +54,7 @@ def _within_bounds(duration: timedelta) -> timedelta:
 
 
 def parse_moment(value: object) -> object:
-    """UTC time of an ISO date or time, which is UTC when it names no zone; others are left alone."""
+    """UTC time of an ISO date or time, UTC if it names no zone; no text is left alone."""
     if not isinstance(value, str):
         return value
     try:
@@ -239,4 +239,3 @@ def is_empty(window: Window) -> bool:
     if isinstance(window, Offset):
         return window.start <= window.end
     return isinstance(window, Between) and window.start >= window.end
-

@@ -219,9 +219,7 @@ def _counted(conditions: list[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-conditions = st.recursive(leaves, _groups, max_leaves=6).filter(
-    lambda each: _depth(each) <= 8
-)
+conditions = st.recursive(leaves, _groups, max_leaves=6).filter(lambda each: _depth(each) <= 8)
 
 
 def _depth(condition: Any) -> int:

@@ -106,9 +106,7 @@ def customers_of(
     rule: Rule, world: World, catalogue: Catalogue = CATALOGUE_WITH_OTHERS
 ) -> dict[str, Customer]:
     """Everybody who is asked, with what is known of each."""
-    events = {
-        name: first_landed(catalogue.streams[name], rows) for name, rows in world.items()
-    }
+    events = {name: first_landed(catalogue.streams[name], rows) for name, rows in world.items()}
     found = set()
     for domain in population_of(rule, catalogue):
         found |= set(TRAITS) if domain == "ecommerce" else set()

@@ -11,9 +11,7 @@ from insight.services import Services
 
 
 @pytest.fixture(scope="module")
-def warehouse(
-    services: Services, _database_names: Iterator[str]
-) -> Iterator[Connection]:
+def warehouse(services: Services, _database_names: Iterator[str]) -> Iterator[Connection]:
     """A connection to a database of the module's own; each test fills it anew."""
     name = next(_database_names)
     with connect(create_database(services, name), autocommit=True) as connection:

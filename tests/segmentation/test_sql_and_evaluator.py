@@ -6,14 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_rules import CATALOGUE, CUSTOMERS, moments, rules, worlds
-from rule_worlds import World, add, asked, customers_of, fill, results_of
+from rule_worlds import CATALOGUE_WITH_OTHERS, World, add, asked, customers_of, fill, results_of
 
 from insight.database import Connection
 from segmentation.arrivals import note_arrivals
 from segmentation.compile import SAMPLES, Dedupe, Output
 from segmentation.plan import make_plan
 from segmentation.spec import Aggregate, Rule
-from rule_worlds import CATALOGUE_WITH_OTHERS
 
 # The database is filled anew by each example.
 anew = settings(
