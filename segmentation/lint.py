@@ -196,7 +196,8 @@ def _values_of(known: Field, values: list[Any]) -> list[Any]:
         samples = _around(values)
         if known.minimum is not None:
             samples = [each for each in [*samples, known.minimum] if each >= known.minimum]
-        return samples or [Decimal(0) if known.type == "number" else datetime.max]
+        # Without limits one value stands for all that are known.
+        return samples or [Decimal(0)]
     if known.type == "boolean":
         return [False, True]
     # No value of a rule holds a NUL: this stands for all values that it does not name.

@@ -76,7 +76,7 @@ def make_plan(rule: Rule, catalogue: Catalogue) -> Plan:
     leaves = distinct_leaves(rule.rule)
     population = population_of(rule, catalogue)
     domains_read = {catalogue.streams[each].domain for each in spec.streams_of(rule.rule)}
-    reads_within = domains_read <= set(population)
+    reads_within = bool(domains_read) and domains_read <= set(population)
     return Plan(
         rule=rule,
         leaves=leaves,

@@ -43,7 +43,7 @@ class InvalidRuleError(InputError):
 
 
 def read_rule(file: Path) -> RuleFile:
-    """The rule in a YAML or JSON file. Raises InvalidRuleError, or InputError for a file without text."""
+    """The rule in a YAML or JSON file. Raises InvalidRuleError, or InputError if it is no text."""
     try:
         if file.stat().st_size > MOST_BYTES:
             raise InputError(f"is larger than {MOST_BYTES:,} bytes", where=str(file))
