@@ -80,6 +80,16 @@ unread as materialized (
     where bad.stream = {stream} and bad.replay_load_id > reads.load_id
         and bad."offset" < reads.next_offset
 ),
+-- The first time there is nothing to look for but what is repeated among the new rows.
+first_time as (
+    select bool_and(reads.partition_id is null) as is_so
+    from partitions left join segmentation.stream_reads as reads using (partition_id)
+),
+ids as (
+    select event_id from unread
+    group by event_id
+    having count(*) > 1 or not (select is_so from first_time)
+),
 landed as materialized (
     select
         found._partition_id,
@@ -89,7 +99,7 @@ landed as materialized (
             partition by ids.event_id
             order by found._load_id, found._partition_id, found._offset
         ) as place
-    from (select distinct event_id from unread) as ids
+    from ids
     cross join lateral (
         select {customer} as customer_id, _load_id, _partition_id, _offset
         from {table} where {key} = ids.event_id
@@ -121,7 +131,8 @@ moved as (
 )
 """
 _TOLD = {
-    True: "select (select count(*) from unread), array(select distinct customer_id from landed)",
+    True: "select (select count(*) from unread), array("
+    "select customer_id from unread union select customer_id from landed)",
     False: "select count(*), '{{}}'::text[] from unread",
 }
 

@@ -40,9 +40,10 @@ def leaf_sha(leaf: Condition) -> str:
 
 def distinct_leaves(condition: Condition) -> tuple[Leaf, ...]:
     """The leaves of a condition from left to right, each once; their places are bits of a mask."""
-    return tuple(
-        {leaf_sha(each): each for each in reversed(list(walk_leaves(condition)))}.values()
-    )[::-1]
+    found: dict[str, Leaf] = {}
+    for leaf in walk_leaves(condition):
+        found.setdefault(leaf_sha(leaf), leaf)
+    return tuple(found.values())
 
 
 def canonical_text(document: object) -> str:

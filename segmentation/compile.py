@@ -23,7 +23,7 @@ from segmentation.catalogue import (
     Stream,
 )
 from segmentation.checks import result_field, typed_value
-from segmentation.plan import Measure, Plan, Scan, has_start, make_plan, window_bounds
+from segmentation.plan import Measure, Plan, Scan, Tree, has_start, make_plan, window_bounds
 from segmentation.sequences import sequence_ctes
 from segmentation.spec import Filter, Rule, Trait
 from segmentation.syntax import (
@@ -168,7 +168,8 @@ class Compiler:
     def constant(self, value: object) -> str:
         """The name of a parameter with a value that stays."""
         for name, other in self._constants.items():
-            if type(other) is type(value) and other == value:
+            # Not by equality: 1 is true, and a parameter has one type.
+            if repr(other) == repr(value):
                 return name
         name = f"p{len(self._constants)}"
         self._constants[name] = value
@@ -446,18 +447,18 @@ class Compiler:
             return exp.Coalesce(this=value, expressions=[exp.Literal.number(0)])
         return value
 
-    def _formula(self, condition: spec.Condition) -> exp.Expr:
-        below = [self._formula(each) for each in spec.children(condition)]
-        match condition:
+    def _formula(self, tree: Tree) -> exp.Expr:
+        if isinstance(tree, int):
+            return column(f"leaf_{tree}", "l")
+        below = [self._formula(each) for each in tree.below]
+        match tree.group:
             case spec.All():
                 return exp.paren(both(below))
             case spec.AnyOf():
                 return exp.paren(either(below))
             case spec.Not():
                 return exp.not_(exp.paren(below[0]))
-            case spec.NOf():
-                return self._n_of(condition, below)
-        return column(f"leaf_{self.plan.leaf_index(condition)}", "l")
+        return self._n_of(tree.group, below)
 
     def _n_of(self, group: spec.NOf, below: Sequence[exp.Expr]) -> exp.Expr:
         one, none = exp.Literal.number(1), exp.Literal.number(0)
@@ -476,7 +477,7 @@ class Compiler:
         select = exp.Select().from_(exp.alias_(exp.to_table("leaves"), "l", table=True))
         select = select.select(
             column(CUSTOMER, "l"),
-            named(self._formula(self.plan.rule.rule), "matches"),
+            named(self._formula(self.plan.tree), "matches"),
             copy=False,
         )
         if self._output is Output.preview:

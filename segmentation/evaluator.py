@@ -10,7 +10,6 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from segmentation import spec
 from segmentation.buckets import in_bucket
-from segmentation.canonical import leaf_sha
 from segmentation.catalogue import Catalogue, Field, Stream
 from segmentation.checks import result_field, typed_value
 from segmentation.plan import Plan, compare, truth
@@ -76,9 +75,8 @@ def first_landed(stream: Stream, rows: Iterable[Row]) -> list[Row]:
 def evaluate(plan: Plan, catalogue: Catalogue, customer: Customer, as_of: datetime) -> Result:
     """Whether the rule of a plan holds for a customer at a moment, and each of its leaves."""
     judge = _Judge(catalogue, customer, as_of)
-    leaves = tuple(judge.leaf(each) for each in plan.leaves)
-    holds = {each.sha: each.holds for each in leaves}
-    return Result(truth(plan.rule.rule, holds), leaves)
+    leaves = tuple(judge.leaf(leaf, sha) for leaf, sha in zip(plan.leaves, plan.shas, strict=True))
+    return Result(truth(plan.tree, [each.holds for each in leaves]), leaves)
 
 
 def matching_events(
@@ -110,8 +108,7 @@ class _Judge:
         self._customer = customer
         self._as_of = as_of
 
-    def leaf(self, leaf: spec.Leaf) -> LeafResult:
-        sha = leaf_sha(leaf)
+    def leaf(self, leaf: spec.Leaf, sha: str) -> LeafResult:
         match leaf:
             case spec.Trait():
                 known = self._catalogue.traits[leaf.field]

@@ -18,7 +18,7 @@ from segmentation.buckets import bucket_limit
 from segmentation.canonical import canonical_condition, canonical_text, leaf_sha
 from segmentation.catalogue import Catalogue, Field
 from segmentation.checks import Finding, errors, result_field, typed_value
-from segmentation.plan import compare, measure_of, truth
+from segmentation.plan import compare, measure_of, tree_of, truth
 from segmentation.spec import Condition, Rule, walk
 from segmentation.windows import is_empty
 
@@ -78,12 +78,10 @@ class _Subject:
     leaves: Mapping[str, Holds]
 
     @property
-    def outcomes(self) -> list[dict[str, bool]]:
+    def outcomes(self) -> list[tuple[bool, ...]]:
         """Every combination of its leaves that can be."""
-        found = [
-            {sha: holds(value) for sha, holds in self.leaves.items()} for value in self.samples
-        ]
-        return list({tuple(each.items()): each for each in found}.values())
+        found = [tuple(holds(value) for holds in self.leaves.values()) for value in self.samples]
+        return list(dict.fromkeys(found))
 
 
 def _constants(rule: Rule, catalogue: Catalogue) -> Iterator[Finding]:
@@ -103,13 +101,15 @@ def _constants(rule: Rule, catalogue: Catalogue) -> Iterator[Finding]:
 
 def _possible(condition: Condition, catalogue: Catalogue) -> set[bool]:
     """The outcomes that a condition can have; both when there are too many ways to try."""
-    outcomes = [each.outcomes for each in _subjects(condition, catalogue)]
+    subjects = _subjects(condition, catalogue)
+    outcomes = [each.outcomes for each in subjects]
+    places = [sha for each in subjects for sha in each.leaves]
+    tree = tree_of(condition, {sha: place for place, sha in enumerate(places)})
     if math.prod(map(len, outcomes)) > _MOST_COMBINATIONS:
         return {True, False}
     found = set()
     for combination in product(*outcomes):
-        holds = {sha: value for each in combination for sha, value in each.items()}
-        found.add(truth(condition, holds))
+        found.add(truth(tree, [holds for each in combination for holds in each]))
         if len(found) == 2:
             break
     return found

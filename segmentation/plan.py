@@ -41,26 +41,21 @@ class Scan:
 class Plan:
     """A rule, ready to be compiled.
 
-    `leaves` are distinct and stand in the order of their bits. `population` are the domains whose
+    `leaves` are distinct and stand in the order of their bits, `shas` are their hashes, `tree` is
+    the rule over their places. `population` are the domains whose
     customers are asked. `only_with_events`: nobody without an event in a scan or a sequence can be
     in the segment; `leaves_need_events`: nor can any leaf hold for such a customer.
     """
 
     rule: Rule
     leaves: tuple[Leaf, ...]
+    shas: tuple[str, ...]
+    tree: "Tree"
     scans: tuple[Scan, ...]
     sequences: tuple[spec.Sequence, ...]
     population: tuple[str, ...]
     only_with_events: bool
     leaves_need_events: bool
-
-    def leaf_index(self, leaf: Leaf) -> int:
-        """The bit of a leaf. It may be any leaf of the rule."""
-        return self._indexes[leaf_sha(leaf)]
-
-    @property
-    def _indexes(self) -> Mapping[str, int]:
-        return {leaf_sha(each): index for index, each in enumerate(self.leaves)}
 
     def scan_of(self, leaf: spec.Aggregate) -> tuple[int, int]:
         """Where the measure of a leaf is: the scan, and the place in it."""
@@ -77,9 +72,12 @@ def make_plan(rule: Rule, catalogue: Catalogue) -> Plan:
     population = population_of(rule, catalogue)
     domains_read = {catalogue.streams[each].domain for each in spec.streams_of(rule.rule)}
     reads_within = bool(domains_read) and domains_read <= set(population)
+    shas = tuple(leaf_sha(each) for each in leaves)
     return Plan(
         rule=rule,
         leaves=leaves,
+        shas=shas,
+        tree=tree_of(rule.rule, {sha: index for index, sha in enumerate(shas)}),
         scans=_scans(leaves, catalogue),
         sequences=tuple(each for each in leaves if isinstance(each, spec.Sequence)),
         population=population,
@@ -146,19 +144,37 @@ def compare(op: str, left: object, right: object) -> bool:
     raise ValueError(op)
 
 
-def truth(condition: Condition, leaf_truth: Mapping[str, bool]) -> bool:
-    """Whether a condition holds, given which leaves do by their `leaf_sha`."""
-    below = [truth(each, leaf_truth) for each in spec.children(condition)]
-    match condition:
+@dataclass(frozen=True)
+class Branch:
+    """A group over what it holds."""
+
+    group: spec.Group
+    below: tuple["Tree", ...]
+
+
+Tree = Branch | int
+
+
+def tree_of(condition: Condition, places: Mapping[str, int]) -> Tree:
+    """A condition with each leaf replaced by its place; `places` are by `leaf_sha`."""
+    if isinstance(condition, spec.Group):
+        return Branch(condition, tuple(tree_of(each, places) for each in spec.children(condition)))
+    return places[leaf_sha(condition)]
+
+
+def truth(tree: Tree, leaf_truth: Sequence[bool]) -> bool:
+    """Whether a condition holds, given which leaves do."""
+    if isinstance(tree, int):
+        return leaf_truth[tree]
+    below = [truth(each, leaf_truth) for each in tree.below]
+    match tree.group:
         case spec.All():
             return all(below)
         case spec.AnyOf():
             return any(below)
         case spec.Not():
             return not below[0]
-        case spec.NOf():
-            return count_fits(condition, sum(below))
-    return leaf_truth[leaf_sha(condition)]
+    return count_fits(tree.group, sum(below))
 
 
 def count_fits(group: spec.NOf, count: int) -> bool:

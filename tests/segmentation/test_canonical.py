@@ -128,7 +128,9 @@ def test_every_part_of_a_sequence_is_in_its_hash(change: dict[str, Any]) -> None
         ),
     ],
 )
-def test_units_and_ways_of_writing_do_not_matter(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_units_and_ways_of_writing_do_not_matter(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
     first, second = rule_of({**_AGGREGATE, **one}), rule_of({**_AGGREGATE, **other})
     assert spec_sha(first) == spec_sha(second)
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
-from random_rules import START, STEP, STEPS, moments, rules, worlds
+from random_rules import START, STEP, STEPS, moments, rule_of, rules, worlds
 from rule_worlds import CATALOGUE_WITH_OTHERS, World, customers_of
 
 from segmentation.due import next_due
@@ -14,11 +14,14 @@ from segmentation.plan import Plan, make_plan
 from segmentation.spec import Rule
 from segmentation.windows import TICK
 
+# Every window but those of a quarter or a year is over by then.
+_TRIED = STEPS + 70
+
 
 def _every_moment(after: datetime) -> Iterator[datetime]:
     """All moments at which something can happen here: events and windows lie on whole steps."""
-    for number in range(6 * STEPS):
-        moment = START + (number - STEPS) * STEP
+    for number in range(_TRIED):
+        moment = START + number * STEP
         yield from (each for each in (moment, moment + TICK) if each > after)
 
 
@@ -31,7 +34,7 @@ def _first_change(plan: Plan, customer: Customer, as_of: datetime) -> datetime |
 
 
 @given(rules, worlds, moments, st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_the_next_change_is_the_one_that_trying_all_moments_finds(
     rule: Rule, world: World, as_of: datetime, just_after: bool
 ) -> None:
@@ -43,14 +46,14 @@ def test_the_next_change_is_the_one_that_trying_all_moments_finds(
     expected = _first_change(plan, customer, as_of)
     event(f"changes: {expected is not None}")
     found = next_due(plan, CATALOGUE_WITH_OTHERS, customer, as_of, most_looks=10_000)
-    # Years begin only once within the moments that are tried.
-    if expected is None and found is not None and found >= START + 5 * STEPS * STEP:
-        return
-    assert found == expected
+    if expected is None:
+        assert found is None or found >= START + _TRIED * STEP
+    else:
+        assert found == expected
 
 
 @given(rules, worlds, moments, st.integers(0, 3))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_few_looks_wake_up_too_early_and_never_too_late(
     rule: Rule, world: World, as_of: datetime, looks: int
 ) -> None:
@@ -64,8 +67,6 @@ def test_few_looks_wake_up_too_early_and_never_too_late(
 
 
 def test_a_customer_leaves_a_thirty_day_window_on_time() -> None:
-    from random_rules import rule_of
-
     rule = rule_of(
         {"kind": "aggregate", "stream": "transactions", "function": "count",
          "window": "last 30d", "op": "gte", "value": 1}
