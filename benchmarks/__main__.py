@@ -7,7 +7,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import anomalies, associations, batch_load, machine, readme, rfm, segmentation
+from benchmarks import (
+    anomalies,
+    associations,
+    batch_load,
+    machine,
+    readme,
+    rfm,
+    rules,
+    segmentation,
+)
 from benchmarks.comparison import Comparison
 from benchmarks.lifetime import plan as lifetime_plan
 from benchmarks.lifetime.report import report as report_lifetime
@@ -23,7 +32,8 @@ from insight.services import open_services
 from insight.settings import load_settings
 
 _NAMES = (
-    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "warehouse", "streams",
+    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "rules", "warehouse",
+    "streams",
 )  # fmt: skip
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
@@ -45,6 +55,8 @@ def main() -> None:
         readme.write("anomalies", result)
     if "associations" in names:
         _associations()
+    if "rules" in names:
+        _rules(arguments.events)
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
@@ -64,6 +76,9 @@ def _arguments() -> argparse.Namespace:
         streams.add_argument(option, type=int, default=getattr(default, name))
     parser.add_argument_group("rfm", "As with streams.").add_argument(
         "--orders", type=int, default=rfm.ORDERS
+    )
+    parser.add_argument_group("rules", "As with streams.").add_argument(
+        "--events", type=int, default=rules.EVENTS
     )
     lifetime = parser.add_argument_group("lifetime", "As with streams.")
     sizes = lifetime_plan.Options()
@@ -120,6 +135,15 @@ def _rfm(orders: int) -> None:
     sys.stdout.write(f"\n{content}\n")
     if orders == rfm.ORDERS:
         readme.write("rfm", content)
+
+
+def _rules(events: int) -> None:
+    if events < rules.FEWEST_EVENTS:
+        sys.exit(f"python -m benchmarks: there must be {rules.FEWEST_EVENTS:,} events")
+    content = rules.report(rules.run(events))
+    sys.stdout.write(f"\n{content}\n")
+    if events == rules.EVENTS:
+        readme.write("rules", content)
 
 
 def _lifetime(arguments: argparse.Namespace) -> None:

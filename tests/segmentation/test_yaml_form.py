@@ -57,8 +57,8 @@ def test_dates_stay_texts_until_the_rule_reads_them() -> None:
         (HEAD + AGGREGATE.replace("value: 5", "value: .nan"), 9, "value takes a text, a number"),
         (HEAD + AGGREGATE.replace("value: 5", "value: -.inf"), 9, "value takes a text, a number"),
         (HEAD + AGGREGATE.replace("value: 5", "value: [1]"), 9, "value takes a text, a number"),
-        (HEAD + AGGREGATE.replace("last 30d", "last 30"), 7, "is no window: write `last 30d`"),
-        (HEAD + AGGREGATE.replace("last 30d", "last 0d"), 7, "window"),
+        (HEAD + AGGREGATE.replace("last 30d", "last 30"), 7, "is no duration: write a number and s, m, h, d or w"),
+        (HEAD + AGGREGATE.replace("last 30d", "lately"), 7, "is no window: write `last 30d`"),
         (HEAD + AGGREGATE.replace("last 30d", "last 4000d"), 7, "at most 3650d"),
         (HEAD + AGGREGATE.replace("30d", "30d\n  within: 3d"), 8, "within is not known here"),
         (HEAD + AGGREGATE.replace("count", "sum"), 4, "sum needs a field"),
@@ -83,12 +83,12 @@ def test_what_is_wrong_is_said_with_its_line(text: str, line: int, complaint: st
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    text = HEAD + "  kind: all\n  conditions:\n    - kind: bucket\n      salt: a\n    - kind: no"
+    text = HEAD + "  kind: all\n  conditions:\n    - kind: bucket\n      salt: a\n    - kind: none"
     with pytest.raises(InvalidRuleError) as caught:
         parse_rule(text, FILE)
     assert caught.value.complaints == [
         (6, "/rule/conditions/0/percent: percent is missing"),
-        (8, "/rule/conditions/1: 'no' is no kind: write 'all', 'any', 'not', 'n_of', 'trait',"
+        (8, "/rule/conditions/1: 'none' is no kind: write 'all', 'any', 'not', 'n_of', 'trait',"
             " 'aggregate', 'sequence', 'member', 'list', 'bucket'"),
     ]  # fmt: skip
 
