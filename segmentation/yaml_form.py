@@ -142,8 +142,9 @@ def _lines(node: yaml.Node, pointer: str) -> Iterator[tuple[str, int]]:
         for key, value in node.value:
             below = f"{pointer}/{_escaped(key.value)}"
             yield from _lines(value, below)
-            # The line of the key, where a text may begin further down.
-            yield below, key.start_mark.line + 1
+            if isinstance(value, yaml.ScalarNode):
+                # A long text may begin further down.
+                yield below, key.start_mark.line + 1
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield from _lines(value, f"{pointer}/{index}")

@@ -44,7 +44,7 @@ def test_dates_stay_texts_until_the_rule_reads_them() -> None:
     [
         ("", 1, "is empty"),
         ("- 1", 1, "is no rule"),
-        ("version: 1\nname: [", 3, "is no readable YAML"),
+        ("version: 1\nname: [", 2, "is no readable YAML"),
         ("version: 1\nversion: 1", 2, "key 'version' stands twice"),
         ("version: 1\n2: 3", 2, "2 is no name of a key"),
         ("version: 1\nname: &a x\ndescription: *a", 3, "aliases are not allowed"),
