@@ -8,6 +8,7 @@ of the SQL does not depend on the time, and no date function is in it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from sqlglot import exp
@@ -423,7 +424,10 @@ class Compiler:
 
     def _aggregate_leaf(self, leaf: spec.Aggregate, scan_alias: str | None) -> exp.Expr:
         stream = self.catalogue.streams[leaf.stream]
-        value = typed_value(leaf.value, result_field(leaf, stream))
+        value: object = typed_value(leaf.value, result_field(leaf, stream))
+        if leaf.function in ("count", "distinct") and isinstance(value, Decimal):
+            # Else every count would be made a decimal first.
+            value = int(value) if value == value.to_integral_value() else value
         limit = parameter(self.constant(value))
         if leaf.function != "avg":
             return known(comparison(leaf.op, self._measured(leaf, scan_alias), limit))
@@ -526,7 +530,7 @@ class Compiler:
             holds = column(f"leaf_{index}", "e")
             count = named(filtered(exp.Count(this=exp.Star()), holds), f"leaf_{index}")
             select = select.select(count, copy=False)
-        return select.select(named(_samples(), "samples"), copy=False)
+        return select.select(named(_samples(self.dialect), "samples"), copy=False)
 
 
 def _customers_of(source: exp.Expr) -> exp.Select:
@@ -551,15 +555,14 @@ def _left_join(select: exp.Select, source: exp.Expr, alias: str) -> exp.Select:
     )
 
 
-def _samples() -> exp.Expr:
-    first = (
-        exp.Select(expressions=[column(CUSTOMER, "e")])
-        .from_(exp.alias_(exp.to_table("evaluated"), "e", table=True))
-        .where(column("matches", "e"))
-        .order_by(column(CUSTOMER, "e"))
-        .limit(SAMPLES)
-        .subquery("s")
-    )
-    return exp.Subquery(
-        this=exp.Select(expressions=[exp.ArrayAgg(this=column(CUSTOMER, "s"))]).from_(first)
+def _samples(dialect: Dialect) -> exp.Expr:
+    """Some of the members. The first in an order would need a second pass over all customers."""
+    members = filtered(exp.ArrayAgg(this=column(CUSTOMER, "e")), column("matches", "e"))
+    first, last = exp.Literal.number(1), exp.Literal.number(SAMPLES)
+    if dialect is Dialect.spark:
+        return exp.Anonymous(this="SLICE", expressions=[members, first, last])
+    return exp.Bracket(
+        this=exp.Paren(this=members),
+        expressions=[exp.Slice(this=first, expression=last)],
+        offset=1,
     )

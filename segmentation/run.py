@@ -33,7 +33,7 @@ class LeafCount:
 
 @dataclass(frozen=True)
 class Preview:
-    """Who would be in the segment at a moment; samples are the first ids in their order."""
+    """Who would be in the segment at a moment; samples are any ten of them, in their order."""
 
     as_of: datetime
     matched: int
@@ -116,7 +116,7 @@ def preview(
             LeafCount(condition_sentence(leaf), int(str(count)))
             for leaf, count in zip(plan.leaves, counts, strict=True)
         ),
-        tuple(samples) if isinstance(samples, list) else (),
+        tuple(sorted(samples)) if isinstance(samples, list) else (),
     )
 
 

@@ -16,7 +16,7 @@ from segmentation.spec import Aggregate, Rule
 
 # The database is filled anew by each example.
 anew = settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture,
+    max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture,
                                              HealthCheck.too_slow]
 )  # fmt: skip
 
@@ -54,9 +54,8 @@ def _check(warehouse, rule, as_of, expected, dedupe) -> None:
     assert len(found) == len(matching)
     (preview,) = asked(warehouse, rule, as_of, Output.preview, dedupe)
     assert preview["matched"] == len(matching)
-    assert (preview["samples"] or []) == sorted(matching)[:SAMPLES] or len(
-        preview["samples"]
-    ) == min(SAMPLES, len(matching))
+    assert set(preview["samples"] or ()) <= matching
+    assert len(preview["samples"] or ()) == min(SAMPLES, len(matching))
     for index in range(len(plan.leaves)):
         assert preview[f"leaf_{index}"] == sum(
             each.leaves[index].holds for each in expected.values()
