@@ -5,7 +5,16 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from benchmarks import anomalies, associations, batch_load, machine, readme, rfm, segmentation
+from benchmarks import (
+    anomalies,
+    associations,
+    batch_load,
+    machine,
+    readme,
+    rfm,
+    rules,
+    segmentation,
+)
 from benchmarks.comparison import Comparison
 from benchmarks.lifetime import plan as lifetime_plan
 from benchmarks.lifetime.report import report as report_lifetime
@@ -20,7 +29,8 @@ from benchmarks.warehouse.report import report as report_warehouse
 from benchmarks.warehouse.run import run as run_warehouse
 
 _NAMES = (
-    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "warehouse", "streams",
+    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "rules", "warehouse",
+    "streams",
 )  # fmt: skip
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
@@ -42,6 +52,8 @@ def main() -> None:
         readme.write("anomalies", result)
     if "associations" in names:
         _associations()
+    if "rules" in names:
+        _rules(arguments.events)
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
@@ -61,6 +73,9 @@ def _arguments() -> argparse.Namespace:
         streams.add_argument(option, type=int, default=getattr(default, name))
     parser.add_argument_group("rfm", "As with streams.").add_argument(
         "--orders", type=int, default=rfm.ORDERS
+    )
+    parser.add_argument_group("rules", "As with streams.").add_argument(
+        "--events", type=int, default=rules.EVENTS
     )
     lifetime = parser.add_argument_group("lifetime", "As with streams.")
     sizes = lifetime_plan.Options()
@@ -115,6 +130,15 @@ def _rfm(orders: int) -> None:
     sys.stdout.write(f"\n{content}\n")
     if orders == rfm.ORDERS:
         readme.write("rfm", content)
+
+
+def _rules(events: int) -> None:
+    if events < rules.FEWEST_EVENTS:
+        sys.exit(f"python -m benchmarks: there must be {rules.FEWEST_EVENTS:,} events")
+    content = rules.report(rules.run(events))
+    sys.stdout.write(f"\n{content}\n")
+    if events == rules.EVENTS:
+        readme.write("rules", content)
 
 
 def _lifetime(arguments: argparse.Namespace) -> None:

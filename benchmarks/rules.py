@@ -1,0 +1,252 @@
+"""The standing example over ten million events, beside queries written by hand."""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from psycopg import sql
+
+from benchmarks import machine
+from benchmarks.readme import table
+from benchmarks.target import Target, verdicts
+from insight.database import Connection, DatabaseEndpoint, connect
+from insight.services import open_services
+from insight.settings import load_settings
+from segmentation import yaml_form
+from segmentation.arrivals import create_indexes, create_tables, note_arrivals
+from segmentation.catalogue import Stream, build_catalogue
+from segmentation.compile import Dedupe, compile_rule
+from segmentation.run import preview
+from segmentation.yaml_form import read_rule
+from streaming.contract import Contract, load_contracts
+from streaming.registry import open_registry
+from streaming.tables import copy_statement
+
+EVENTS = 10_000_000
+FEWEST_EVENTS = 10_000
+_EVENTS_A_CUSTOMER = 10
+_ROUNDS = 3
+_FULL_SECONDS, _PREVIEW_SECONDS = 2.0, 1.0
+_AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
+_LOADED = 200_000
+_EXAMPLE = Path(yaml_form.__file__).parent / "examples" / "big_recent_spenders.yaml"
+
+# A year of sales in the order of their times; a fifth of the customers has 45 % of them. One in a
+# hundred is the row of a sale again that arrived 37 rows before.
+_ROWS = """
+select md5(sale.id::text), 'P00' || 1 + (hashint8(i + 5) & 1048575) % 6,
+    'S00' || 1 + (hashint8(i + 9) & 1048575) % 3,
+    'C' || lpad((power((hashint8(sale.id + 3) & 1048575) / 1048576.0, 2) * {customers})
+        ::bigint::text, 7, '0'),
+    round((1 + (hashint8(sale.id + 11) & 1048575) % 50000) / 100.0, 2),
+    timestamptz '2025-01-01Z' + sale.id * (365.0 * 86400 / {events}) * interval '1 second',
+    {offset_} + i / 4, i % 4, ({offset_} * 4 + i) / 20000
+from generate_series({first}::bigint, {last}) as i
+cross join lateral (select case when i % 100 = 0 and i > 50 then i - 37 else i end as id) as sale
+"""
+_ONCE = """
+select customer_id from (
+    select distinct on (transaction_id) customer_id, amount, timestamp
+    from streaming.transactions_raw
+    order by transaction_id, _load_id, _partition_id, _offset
+) as sales
+where timestamp >= %(start)s and timestamp < %(end)s
+group by customer_id having sum(amount) > 1000 and count(*) > 5
+"""
+_TWICE = """
+select customer_id from streaming.transactions_raw
+where timestamp >= %(start)s and timestamp < %(end)s
+group by customer_id having sum(amount) > 1000 and count(*) > 5
+"""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Medians in seconds, and what the indexes cost."""
+
+    events: int
+    members: int
+    full: float
+    preview: float
+    restricted: float
+    once: float
+    twice: float
+    indexes: float
+    noted: float
+    microseconds_a_row: tuple[float, float]
+    sizes: tuple[tuple[str, str], ...]
+
+
+def run(events: int = EVENTS) -> Results:
+    """Measure on a Postgres that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="insight-bench-", dir="/tmp") as name:
+        folder = Path(name)
+        # As root the server runs as another account, which must be able to enter its home.
+        folder.chmod(0o755)
+        settings = load_settings().model_copy(update={"home": folder / "home"})
+        with open_services(settings) as services:
+            return _measure(services.database, events)
+
+
+def _measure(database: DatabaseEndpoint, events: int) -> Results:
+    contract = next(each for each in load_contracts() if each.stream == "transactions")
+    stream = build_catalogue([contract]).streams["transactions"]
+    open_registry(database, load_contracts())
+    with connect(database, autocommit=True) as connection:
+        _fill(connection, contract, events)
+        bare = _copy(connection, contract, events, 1)
+        indexes = _timed(lambda: create_indexes(database, stream))
+        indexed = _copy(connection, contract, events, 2)
+        noted = _note(database, connection)
+        sizes = _sizes(connection, stream)
+        return _rounds(connection, events, indexes, noted, (bare, indexed), sizes)
+
+
+def _fill(connection: Connection, contract: Contract, events: int) -> None:
+    names = [*contract.column_names, "_offset", "_partition_id", "_load_id"]
+    connection.execute(
+        sql.SQL("insert into streaming.transactions_raw ({}) {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, names)), _rows(events, 0, events, 0)
+        )
+    )
+    connection.execute("vacuum analyze streaming.transactions_raw")
+    _say(f"{events:,} events are there")
+
+
+def _rows(events: int, first: int, last: int, offset: int) -> sql.Composed:
+    numbers = {"events": events, "customers": events // _EVENTS_A_CUSTOMER,
+               "first": first, "last": last, "offset_": offset}  # fmt: skip
+    return sql.SQL(_ROWS).format(**{key: sql.Literal(each) for key, each in numbers.items()})
+
+
+def _copy(connection: Connection, contract: Contract, events: int, turn: int) -> float:
+    """Microseconds that a row of a COPY takes; the rows are gone afterwards."""
+    first = events + turn * 10 * _LOADED
+    with connection.cursor() as cursor:
+        rows = sql.SQL("copy ({}) to stdout").format(
+            _rows(events, first, first + _LOADED, turn * 10 * _LOADED)
+        )
+        with cursor.copy(rows) as source:
+            data = [bytes(each) for each in source]
+
+        def load() -> None:
+            with connection.transaction(force_rollback=True):
+                with cursor.copy(copy_statement(contract)) as target:
+                    for each in data:
+                        target.write(each)
+
+        return statistics.median(_timed(load) for _ in range(_ROUNDS)) / _LOADED * 1e6
+
+
+def _note(database: DatabaseEndpoint, connection: Connection) -> float:
+    catalogue = build_catalogue(load_contracts())
+    with connect(database) as other:
+        create_tables(other)
+
+    def note() -> None:
+        with connect(database) as other:
+            for each in catalogue.streams_of("retail"):
+                note_arrivals(other, each)
+
+    seconds = _timed(note)
+    for name in ("stream_reads", "repeated_rows", "known_customers"):
+        connection.execute(
+            sql.SQL("vacuum analyze {}").format(sql.Identifier("segmentation", name))
+        )
+    connection.execute("vacuum analyze streaming.transactions_raw")
+    _say(f"indexed and noted ({seconds:.1f} s of noting)")
+    return seconds
+
+
+def _sizes(connection: Connection, stream: Stream) -> tuple[tuple[str, str], ...]:
+    rows = connection.execute(
+        """select indexrelid::regclass::text, pg_size_pretty(pg_relation_size(indexrelid))
+           from pg_index where indrelid = to_regclass(%s) order by 1""",
+        (f"{stream.schema}.{stream.table}",),
+    )
+    return tuple((str(name).rpartition(".")[2], str(size)) for name, size in rows)
+
+
+def _rounds(
+    connection: Connection,
+    events: int,
+    indexes: float,
+    noted: float,
+    copied: tuple[float, float],
+    sizes: tuple[tuple[str, str], ...],
+) -> Results:
+    rule = read_rule(_EXAMPLE).rule
+    catalogue = build_catalogue(load_contracts())
+    query = compile_rule(rule, catalogue, dedupe=Dedupe.noted)
+    some = compile_rule(rule, catalogue, dedupe=Dedupe.noted, restricted=True)
+    span = {"start": query.parameters(_AS_OF)["w0_start"], "end": _AS_OF}
+    dirty = [f"C{number * 7:07d}" for number in range(1000)]
+    seconds: dict[str, list[float]] = {}
+    found: dict[str, set[object]] = {}
+
+    def ask(name: str, text: str, parameters: dict[str, object]) -> None:
+        started = time.perf_counter()
+        found[name] = {row[0] for row in connection.execute(text.encode(), parameters)}
+        seconds.setdefault(name, []).append(time.perf_counter() - started)
+
+    for number in range(_ROUNDS):
+        ask("full", query.sql, query.parameters(_AS_OF))
+        took = _timed(lambda: preview(connection, rule, catalogue, _AS_OF, Dedupe.noted))
+        seconds.setdefault("preview", []).append(took)
+        ask("restricted", some.sql, some.parameters(_AS_OF, dirty))
+        ask("once", _ONCE, span)
+        ask("twice", _TWICE, span)
+        told = ", ".join(f"{name} {each[-1]:.2f} s" for name, each in seconds.items())
+        _say(f"round {number + 1}: {told}")
+    if found["full"] != found["once"]:
+        raise AssertionError("the rule and the query by hand found different customers")
+    median = {name: statistics.median(each) for name, each in seconds.items()}
+    return Results(events, len(found["full"]), median["full"], median["preview"],
+                   median["restricted"], median["once"], median["twice"], indexes, noted,
+                   copied, sizes)  # fmt: skip
+
+
+def report(results: Results) -> str:
+    """The results as Markdown."""
+    size = f"{results.events // _EVENTS_A_CUSTOMER:,} customers, {results.events:,} events"
+    targets = [
+        Target(f"standing example, full: {size}", _FULL_SECONDS, results.full, True, " s"),
+        Target(f"standing example, preview: {size}", _PREVIEW_SECONDS, results.preview, True, " s"),
+    ]
+    bare, indexed = results.microseconds_a_row
+    rows = [
+        ("full: members with their leaves", f"{results.full:.2f} s"),
+        ("preview: count, samples, count of each condition", f"{results.preview:.2f} s"),
+        ("only 1,000 customers, as after new events", f"{results.restricted:.3f} s"),
+        ("by hand, an event counted once", f"{results.once:.2f} s"),
+        ("by hand, an event that arrived twice counted twice", f"{results.twice:.2f} s"),
+        ("making the indexes, once", f"{results.indexes:.1f} s"),
+        ("noting repeated rows, the first time", f"{results.noted:.1f} s"),
+        ("a row of COPY before the indexes were there", f"{bare:.2f} us"),
+        ("a row of COPY with them", f"{indexed:.2f} us"),
+    ]
+    indexes = ", ".join(f"`{name}` {size}" for name, size in results.sizes)
+    return "\n\n".join(
+        [
+            verdicts(targets),
+            table(("what", "took"), rows),
+            f"{results.members:,} members. Indexes: {indexes}.",
+            f"{machine.told()} Medians of {_ROUNDS} rounds in turn.",
+        ]
+    )
+
+
+def _timed(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"rules, {text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,232 @@
+"""What is asked of the warehouse about a rule: who would be in the segment, how, and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psycopg
+from psycopg import sql
+
+from insight.database import Connection
+from insight.errors import InputError
+from segmentation import spec
+from segmentation.arrivals import note_arrivals
+from segmentation.canonical import spec_sha
+from segmentation.catalogue import CUSTOMER_DIMENSION, Catalogue, build_catalogue
+from segmentation.compile import MEMBERS, SCHEMA, Dedupe, Output, Query, compile_rule
+from segmentation.evaluator import Customer
+from segmentation.plan import Plan, make_plan
+from segmentation.sentences import condition_sentence, rule_sentence
+from segmentation.spec import Rule
+from segmentation.syntax import Dialect
+from streaming.contract import load_contracts
+from streaming.registry import active_contracts
+
+
+@dataclass(frozen=True)
+class LeafCount:
+    """For how many of the customers who are asked one leaf holds."""
+
+    sentence: str
+    customers: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Who would be in the segment at a moment; samples are any ten of them, in their order."""
+
+    as_of: datetime
+    matched: int
+    leaves: tuple[LeafCount, ...]
+    samples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A rule as a sentence, as SQL of each database, and as Postgres would run it."""
+
+    sentence: str
+    leaves: tuple[str, ...]
+    population: tuple[str, ...]
+    spec_sha: str
+    queries: Mapping[Dialect, Query]
+    parameters: Mapping[str, object]
+    plan: tuple[str, ...]
+
+
+def open_catalogue(connection: Connection, segments: Mapping[str, Rule] | None = None) -> Catalogue:
+    """The catalogue of the streams in use, and of the active segments that are given."""
+    return build_catalogue(active_contracts(connection, load_contracts()), segments)
+
+
+def default_as_of(connection: Connection, rule: Rule, catalogue: Catalogue) -> datetime:
+    """The second after the newest event of the streams that a rule reads, or of all with customers.
+
+    Not today: the same data gives the same customers on any day. Raises InputError when nothing
+    has arrived.
+    """
+    known = [each for each in spec.streams_of(rule.rule) if each in catalogue.streams]
+    names = known or sorted(catalogue.streams)
+    found = connection.execute("select to_regclass('streaming.stream_progress')").fetchone()
+    row = None
+    if found != (None,):
+        row = connection.execute(
+            "select max(last_event_at) from streaming.stream_progress where stream = any(%s)",
+            (names,),
+        ).fetchone()
+    if row is None or not isinstance(row[0], datetime):
+        raise InputError(
+            f"no event of {', '.join(names)} has arrived",
+            next_step="Run: insight run, or name a time with --as-of",
+        )
+    return row[0].replace(microsecond=0) + timedelta(seconds=1)
+
+
+def bring_notes_up_to_date(connection: Connection, rule: Rule, catalogue: Catalogue) -> Dedupe:
+    """How repeated events are found: by notes, brought up to date, where a runtime keeps them."""
+    streams = [catalogue.streams[name] for name in spec.streams_of(rule.rule)]
+    if connection.execute("select to_regclass('segmentation.stream_reads')").fetchone() == (None,):
+        return Dedupe.searched
+    domains = {each.domain for each in streams}
+    streams = [each for name in sorted(domains) for each in catalogue.streams_of(name)]
+    for stream in streams:
+        index = f"{stream.schema}.{stream.table}_by_event"
+        if connection.execute("select to_regclass(%s)", (index,)).fetchone() == (None,):
+            return Dedupe.searched
+    for stream in streams:
+        note_arrivals(connection, stream)
+    return Dedupe.noted
+
+
+def preview(
+    connection: Connection,
+    rule: Rule,
+    catalogue: Catalogue,
+    as_of: datetime,
+    dedupe: Dedupe = Dedupe.searched,
+) -> Preview:
+    """Count, samples, and the count of each leaf. Raises InputError for errors of meaning."""
+    plan = make_plan(rule, catalogue)
+    query = compile_rule(rule, catalogue, output=Output.preview, dedupe=dedupe)
+    matched, *counts, samples = _rows(connection, query, as_of)[0]
+    return Preview(
+        as_of,
+        int(str(matched)),
+        tuple(
+            LeafCount(condition_sentence(leaf), int(str(count)))
+            for leaf, count in zip(plan.leaves, counts, strict=True)
+        ),
+        tuple(sorted(samples)) if isinstance(samples, list) else (),
+    )
+
+
+def explain(
+    connection: Connection,
+    rule: Rule,
+    catalogue: Catalogue,
+    as_of: datetime,
+    dedupe: Dedupe = Dedupe.searched,
+) -> Explanation:
+    """The sentence, the SQL of both databases, its parameters and the plan of Postgres.
+
+    Nothing is counted: the query is planned, not run.
+    """
+    plan = make_plan(rule, catalogue)
+    queries = {
+        dialect: compile_rule(rule, catalogue, dialect=dialect, dedupe=dedupe)
+        for dialect in Dialect
+    }
+    query = queries[Dialect.postgres]
+    planned = _rows(connection, query, as_of, prefix="explain ")
+    return Explanation(
+        sentence=rule_sentence(rule),
+        leaves=tuple(map(condition_sentence, plan.leaves)),
+        population=plan.population,
+        spec_sha=spec_sha(rule),
+        queries=queries,
+        parameters=query.parameters(as_of),
+        plan=tuple(str(line) for (line,) in planned),
+    )
+
+
+def read_customer(connection: Connection, plan: Plan, catalogue: Catalogue, name: str) -> Customer:
+    """What the plain evaluator wants to know of one customer: events, traits and segments.
+
+    Somebody who is not known has none of them.
+    """
+    return Customer(
+        name,
+        {each: _events(connection, catalogue, each, name)
+         for each in spec.streams_of(plan.rule.rule)},
+        _traits(connection, plan, catalogue, name),
+        _segments(connection, plan, name),
+    )  # fmt: skip
+
+
+def _events(
+    connection: Connection, catalogue: Catalogue, stream_name: str, customer: str
+) -> list[dict[str, object]]:
+    stream = catalogue.streams[stream_name]
+    names = [*stream.fields, stream.customer, "_load_id", "_partition_id", "_offset"]
+    table = sql.Identifier(stream.schema, stream.table)
+    key = sql.Identifier(stream.key)
+    rows = connection.execute(
+        sql.SQL(
+            """select {columns} from {table} as r
+               where {customer} = %s and not exists (
+                   select from {table} as earlier
+                   where earlier.{key} = r.{key}
+                       and (earlier._load_id, earlier._partition_id, earlier._offset)
+                           < (r._load_id, r._partition_id, r._offset)
+               )"""
+        ).format(
+            columns=sql.SQL(", ").join(map(sql.Identifier, names)),
+            table=table,
+            customer=sql.Identifier(stream.customer),
+            key=key,
+        ),
+        (customer,),
+    )
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _traits(
+    connection: Connection, plan: Plan, catalogue: Catalogue, customer: str
+) -> dict[str, object]:
+    if not any(isinstance(leaf, spec.Trait) for leaf in plan.leaves):
+        return {}
+    names = list(catalogue.traits)
+    row = connection.execute(
+        sql.SQL("select {} from {} where customer_id = %s").format(
+            sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(*CUSTOMER_DIMENSION)
+        ),
+        (customer,),
+    ).fetchone()
+    return {} if row is None else dict(zip(names, row, strict=True))
+
+
+def _segments(connection: Connection, plan: Plan, customer: str) -> frozenset[str]:
+    names = spec.segments_of(plan.rule.rule)
+    if not names:
+        return frozenset()
+    rows = connection.execute(
+        sql.SQL("select segment from {} where customer_id = %s and segment = any(%s)").format(
+            sql.Identifier(SCHEMA, MEMBERS)
+        ),
+        (customer, list(names)),
+    )
+    return frozenset(str(name) for (name,) in rows)
+
+
+def _rows(
+    connection: Connection, query: Query, as_of: datetime, *, prefix: str = ""
+) -> Sequence[tuple[object, ...]]:
+    try:
+        return connection.execute(
+            f"{prefix}{query.sql}".encode(), query.parameters(as_of)
+        ).fetchall()
+    except psycopg.errors.UndefinedTable as error:
+        raise InputError(
+            f"the warehouse has not all that the rule reads ({error.diag.message_primary})",
+            next_step="Run: insight run",
+        ) from error
