@@ -1,0 +1,1 @@
+"""Segments of customers that are kept while events come in."""

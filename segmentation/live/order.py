@@ -1,0 +1,192 @@
+"""The one order in which movements count: that in which the loader committed them.
+
+A raw row has a load id, its partition and its offset. Within a partition load ids grow with the
+commits, because a loader draws one while it holds the partition's row of progress; so does a replay
+from quarantine. Over all partitions the order is (load id, partition, offset): it lies in the table
+and not in the moment of reading, so that whoever reads it, in whatever pieces, reads the same.
+
+A load may commit after one with a higher id in another partition. Nothing is read past the
+`horizon`, below which no load can appear any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from psycopg import sql
+
+from insight.database import Connection
+from segmentation.live.accounts import Movements
+from streaming.contract import Contract
+from streaming.tables import raw_table
+
+_MOST_SPANS = 1_000
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """The last row that was read; the first place is before all of them."""
+
+    load_id: int = 0
+    partition_id: int = 0
+    offset: int = -1
+
+
+@dataclass(frozen=True)
+class Span:
+    """Offsets `lo` to `hi` of a partition, both included, as far as they have this load id."""
+
+    load_id: int
+    partition_id: int
+    lo: int
+    hi: int
+
+    @property
+    def end(self) -> Place:
+        return Place(self.load_id, self.partition_id, self.hi)
+
+
+def horizon(connection: Connection, stream: str) -> int:
+    """A load id up to which every load of the stream is there for good. Waits for nobody.
+
+    1. Lock the progress of the partitions that are not being loaded: their next load will draw an
+       id above all that are drawn by now.
+    2. In a partition that is being loaded the next load will have an id above its last one.
+    """
+    with connection.transaction():
+        idle = connection.execute(
+            """select partition_id from streaming.stream_progress where stream = %s
+               order by partition_id for share skip locked""",
+            (stream,),
+        ).fetchall()
+        row = connection.execute(
+            """with partitions as (
+                   select
+                       partition_id,
+                       partition_id = any(%(idle)s) as is_idle,
+                       greatest(
+                           coalesce((
+                               select load_id from streaming.load_ledger ledger
+                               where ledger.partition_id = progress.partition_id
+                               order by lo desc limit 1
+                           ), 0),
+                           coalesce((
+                               select max(replay_load_id) from streaming.quarantine
+                               where quarantine.partition_id = progress.partition_id
+                           ), 0)
+                       ) as last_load_id
+                   from streaming.stream_progress progress where stream = %(stream)s
+               )
+               select coalesce(
+                   least(max(last_load_id), min(last_load_id) filter (where not is_idle)), 0
+               )
+               from partitions""",
+            {"idle": [each for (each,) in idle], "stream": stream},
+        ).fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+def next_spans(
+    connection: Connection, stream: str, after: Place, until: int, rows: int
+) -> list[Span]:
+    """What comes after a place, up to the load `until`: about `rows` offsets, in order.
+
+    A message that was replayed from quarantine stands alone: its load is not the one around it.
+    """
+    found = connection.execute(
+        """select load_id, partition_id, lo, hi from streaming.load_ledger
+           where load_id between %(first)s and %(until)s and stream = %(stream)s and rows > 0
+           union all
+           select replay_load_id, partition_id, "offset", "offset" from streaming.quarantine
+           where replay_load_id between %(first)s and %(until)s and stream = %(stream)s
+           order by 1, 2, 3 limit %(most)s""",
+        {
+            "first": after.load_id,
+            "until": until,
+            "stream": stream,
+            "most": _MOST_SPANS,
+        },
+    )
+    spans, left = [], rows
+    for load_id, partition_id, lo, hi in found:
+        span = Span(*(int(str(each)) for each in (load_id, partition_id, lo, hi)))
+        if span.end <= after:
+            continue
+        if (span.load_id, span.partition_id) == (after.load_id, after.partition_id):
+            span = Span(span.load_id, span.partition_id, max(span.lo, after.offset + 1), span.hi)
+        span = Span(span.load_id, span.partition_id, span.lo, min(span.hi, span.lo + left - 1))
+        spans.append(span)
+        left -= span.hi - span.lo + 1
+        if left <= 0:
+            break
+    return spans
+
+
+def first_movements(
+    connection: Connection, contract: Contract, spans: Sequence[Span]
+) -> tuple[Movements, int]:
+    """The movements of the spans that were never seen before, in order, and how many others there were.
+
+    Notes their ids in segmentation.live_transactions, in the caller's transaction: of the rows with
+    one transaction_id the first counts. Amounts are rounded to the cent, like in staging.
+    """
+    statement = sql.SQL(
+        """with spans as (
+               select * from unnest(%s::bigint[], %s::integer[], %s::bigint[], %s::bigint[])
+                   as span (load_id, partition_id, lo, hi)
+           ),
+           batch as materialized (
+               select
+                   row_number() over (order by _load_id, _partition_id, _offset) as place,
+                   transaction_id, customer_id, transaction_amt, transaction_time,
+                   ingestion_timestamp
+               from spans
+               join {raw} raw
+                   on raw._partition_id = spans.partition_id
+                   and raw._offset between spans.lo and spans.hi
+                   and raw._load_id = spans.load_id
+           ),
+           firsts as (
+               select distinct on (transaction_id) * from batch order by transaction_id, place
+           ),
+           noted as (
+               insert into segmentation.live_transactions
+               select transaction_id from firsts
+               on conflict do nothing
+               returning transaction_id
+           )
+           select
+               customer_id,
+               round(transaction_amt * 100)::bigint,
+               (extract(epoch from transaction_time) * 1000000)::bigint,
+               (extract(epoch from ingestion_timestamp) * 1000000)::bigint,
+               total.rows
+           from (select count(*) as rows from batch) as total
+           left join (firsts join noted using (transaction_id)) on true
+           order by place"""
+    ).format(raw=raw_table(contract))
+    columns = ("load_id", "partition_id", "lo", "hi")
+    values = [[getattr(each, name) for each in spans] for name in columns]
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(statement, values).fetchall()
+    read = int(str(rows[0][4]))
+    if rows[0][0] is None:
+        rows = []
+    ids, cents, at, landed, _ = zip(*rows, strict=True) if rows else ((),) * 5
+    movements = Movements(ids, *(np.array(each, np.int64) for each in (cents, at, landed)))
+    return movements, read - len(rows)
+
+
+def save_offsets(connection: Connection, spans: Sequence[Span]) -> None:
+    """Note how far each partition was read, in the caller's transaction; it never goes back."""
+    connection.execute(
+        """insert into segmentation.live_offsets as known (partition_id, topic, partition, next_offset)
+           select progress.partition_id, progress.topic, progress.partition, max(span.hi) + 1
+           from unnest(%s::integer[], %s::bigint[]) as span (partition_id, hi)
+           join streaming.stream_progress progress using (partition_id)
+           group by progress.partition_id, progress.topic, progress.partition
+           on conflict (partition_id) do update
+               set next_offset = greatest(known.next_offset, excluded.next_offset)""",
+        ([each.partition_id for each in spans], [each.hi for each in spans]),
+    )
