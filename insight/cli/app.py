@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from insight import log
-from insight.cli import anomalies, job, lab, quarantine, roles, services, streams, warehouse
+from insight.cli import anomalies, job, lab, live, quarantine, roles, services, streams, warehouse
 from insight.cli.state import err
 from insight.errors import InsightError
 from insight.settings import load_settings
@@ -23,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (job, warehouse, roles):
+for part in (job, warehouse, roles, live):
     part.add_commands(app)
 app.add_typer(services.app, name="services")
 app.add_typer(streams.app, name="streams")

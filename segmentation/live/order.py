@@ -131,51 +131,56 @@ def first_movements(
     Notes their ids in segmentation.live_transactions, in the caller's transaction: of the rows with
     one transaction_id the first counts. Amounts are rounded to the cent, like in staging.
     """
+    rows = _rows(connection, contract, spans)
+    ids = [str(row[0]) for row in rows]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """insert into segmentation.live_transactions
+               select * from unnest(%s::text[]) on conflict do nothing returning transaction_id""",
+            (ids,),
+        )
+        # Nearly always nothing comes twice, and all of them are new.
+        firsts = rows if cursor.rowcount == len(rows) else _firsts(rows, cursor.fetchall())
+    columns = list(zip(*firsts, strict=True)) or [()] * 5
+    cents, at, landed = (np.array(each, np.int64) for each in columns[2:])
+    return Movements(columns[1], cents, at, landed), len(rows) - len(firsts)
+
+
+def _rows(
+    connection: Connection, contract: Contract, spans: Sequence[Span]
+) -> list[tuple[object, ...]]:
     statement = sql.SQL(
-        """with spans as (
-               select * from unnest(%s::bigint[], %s::integer[], %s::bigint[], %s::bigint[])
-                   as span (load_id, partition_id, lo, hi)
-           ),
-           batch as materialized (
-               select
-                   row_number() over (order by _load_id, _partition_id, _offset) as place,
-                   transaction_id, customer_id, transaction_amt, transaction_time,
-                   ingestion_timestamp
-               from spans
-               join {raw} raw
-                   on raw._partition_id = spans.partition_id
-                   and raw._offset between spans.lo and spans.hi
-                   and raw._load_id = spans.load_id
-           ),
-           firsts as (
-               select distinct on (transaction_id) * from batch order by transaction_id, place
-           ),
-           noted as (
-               insert into segmentation.live_transactions
-               select transaction_id from firsts
-               on conflict do nothing
-               returning transaction_id
-           )
-           select
+        """select
+               transaction_id,
                customer_id,
                round(transaction_amt * 100)::bigint,
                (extract(epoch from transaction_time) * 1000000)::bigint,
-               (extract(epoch from ingestion_timestamp) * 1000000)::bigint,
-               total.rows
-           from (select count(*) as rows from batch) as total
-           left join (firsts join noted using (transaction_id)) on true
-           order by place"""
+               (extract(epoch from ingestion_timestamp) * 1000000)::bigint
+           from unnest(%s::bigint[], %s::integer[], %s::bigint[], %s::bigint[])
+               as span (load_id, partition_id, lo, hi)
+           join {raw} raw
+               on raw._partition_id = span.partition_id
+               and raw._offset between span.lo and span.hi
+               and raw._load_id = span.load_id
+           order by _load_id, _partition_id, _offset"""
     ).format(raw=raw_table(contract))
     columns = ("load_id", "partition_id", "lo", "hi")
     values = [[getattr(each, name) for each in spans] for name in columns]
     with connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(statement, values).fetchall()
-    read = int(str(rows[0][4]))
-    if rows[0][0] is None:
-        rows = []
-    ids, cents, at, landed, _ = zip(*rows, strict=True) if rows else ((),) * 5
-    movements = Movements(ids, *(np.array(each, np.int64) for each in (cents, at, landed)))
-    return movements, read - len(rows)
+        return cursor.execute(statement, values).fetchall()
+
+
+def _firsts(
+    rows: Sequence[tuple[object, ...]], noted: Sequence[tuple[object, ...]]
+) -> list[tuple[object, ...]]:
+    """The first row of each id that was noted just now."""
+    left = {each for (each,) in noted}
+    firsts = []
+    for row in rows:
+        if row[0] in left:
+            left.remove(row[0])
+            firsts.append(row)
+    return firsts
 
 
 def save_offsets(connection: Connection, spans: Sequence[Span]) -> None:

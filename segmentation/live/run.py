@@ -54,13 +54,15 @@ class Step(StrEnum):
 class Start:
     """What to start from when nothing is saved: a file, or one that is generated at `sample`.
 
-    With `over` what is saved is forgotten, and everything that was loaded is read again.
+    With `over` what is saved is forgotten, and everything that was loaded is read again. `seed` is
+    that of the simulator's movements.
     """
 
     sample: Path
     file: Path | None = None
     as_of: datetime | None = None
     over: bool = False
+    seed: int = 2019
     choices: Choices = field(default_factory=Choices)
 
 
@@ -196,7 +198,7 @@ class _Role:
     def _from_file(self, connection: Connection) -> Saved:
         path = self._start.file or self._start.sample
         if self._start.file is None and not path.exists():
-            write_sample(path, self._start.choices.seed)
+            write_sample(path, self._start.seed)
         file = read_start_file(path, self._start.as_of)
         live = started(
             file.customers, file.accounts, file.as_of, self._start.choices, where=str(path)
