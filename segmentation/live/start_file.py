@@ -7,6 +7,7 @@ evenly spaced at the customer's pace up to the last one.
 
 import csv
 import hashlib
+import io
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -127,7 +128,7 @@ def _rows(content: bytes, path: Path) -> Iterator[_Row]:
         raise InputError(
             "is not UTF-8 text", where=f"{path}, line {line}", next_step="Save it as UTF-8"
         ) from error
-    reader = csv.reader(text.splitlines(), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     seen: dict[str, int] = {}
     columns: list[str] = []
     try:
