@@ -1,7 +1,7 @@
 """K-means that starts once and then forgets slowly, in plain arithmetic.
 
-Sums go row by row and distances feature by feature, never by matrix products, whose last bits depend
-on the number of rows: the same points give the same bits, wherever a run was interrupted.
+Sums go row by row and distances feature by feature, never by matrix products, whose last bits
+depend on the number of rows: the same points give the same bits, wherever a run was interrupted.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Live segments in memory: movements in, customers whose rows have changed out.
 
-The rule that makes a replay equal to the last bit: everything below is a function of the start and of
-the movements in their order. Where a call of `take` ends makes no difference.
+The rule that makes a replay equal to the last bit: everything below is a function of the start and
+of the movements in their order. Where a call of `take` ends makes no difference.
 """
 
 from collections.abc import Sequence
@@ -204,8 +204,8 @@ def is_worn_out(model: Model) -> bool:
 def refitted(model: Model, points: Floats) -> Model:
     """The model with centroids found anew in all customers, if the names can be kept.
 
-    Each name goes to the centroid that is matched with its old one. When a pair is too far apart, or
-    the rule would name them otherwise, the old centroids stay: names are never swapped.
+    Each name goes to the centroid that is matched with its old one. When a pair is too far apart,
+    or the rule would name them otherwise, the old centroids stay: names are never swapped.
     """
     seed = model.choices.seed + model.refits + model.refused_refits + 1
     if len(np.unique(points, axis=0)) < _CLUSTERS:

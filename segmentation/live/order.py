@@ -128,8 +128,8 @@ def first_movements(
 ) -> tuple[Movements, int]:
     """The movements of the spans that were never seen before, in order, and how many others there were.
 
-    Notes their ids in segmentation.live_transactions, in the caller's transaction: of the rows with
-    one transaction_id the first counts. Amounts are rounded to the cent, like in staging.
+    Notes their ids in segmentation.live_transactions, in the caller's transaction: of the rows
+    with one transaction_id the first counts. Amounts are rounded to the cent, as in staging.
     """
     rows = _rows(connection, contract, spans)
     ids = [str(row[0]) for row in rows]
@@ -186,7 +186,8 @@ def _firsts(
 def save_offsets(connection: Connection, spans: Sequence[Span]) -> None:
     """Note how far each partition was read, in the caller's transaction; it never goes back."""
     connection.execute(
-        """insert into segmentation.live_offsets as known (partition_id, topic, partition, next_offset)
+        """insert into segmentation.live_offsets as known
+               (partition_id, topic, partition, next_offset)
            select progress.partition_id, progress.topic, progress.partition, max(span.hi) + 1
            from unnest(%s::integer[], %s::bigint[]) as span (partition_id, hi)
            join streaming.stream_progress progress using (partition_id)

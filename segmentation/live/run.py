@@ -13,11 +13,13 @@ import psycopg
 
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import InputError, ServiceError
+from segmentation.live import saved as store
 from segmentation.live import tables
 from segmentation.live.learning import Choices, LiveSegments, started
 from segmentation.live.meter import LiveMeter
 from segmentation.live.order import (
     Place,
+    Span,
     first_movements,
     horizon,
     next_spans,
@@ -25,7 +27,6 @@ from segmentation.live.order import (
 )
 from segmentation.live.sample_customers import write_sample
 from segmentation.live.start_file import read_start_file
-from segmentation.live.tables import Saved
 from streaming.contract import Contract
 from streaming.outages import DATABASE_OUTAGES
 from streaming.registry import open_registry
@@ -181,10 +182,10 @@ class _Role:
             self._stop.wait(_RECONNECT_SECONDS)
         return False
 
-    def _opened(self, connection: Connection) -> Saved:
+    def _opened(self, connection: Connection) -> store.Saved:
         """The saved state; at the first start, or to start over, that of the start file."""
         if self._is_started_over:
-            saved = tables.load(connection)
+            saved = store.load(connection)
             if saved is not None:
                 self._refuse_other_file(saved)
                 return saved
@@ -195,7 +196,7 @@ class _Role:
         self._options.on_step(Step.STARTED)
         return saved
 
-    def _from_file(self, connection: Connection) -> Saved:
+    def _from_file(self, connection: Connection) -> store.Saved:
         path = self._start.file or self._start.sample
         if self._start.file is None and not path.exists():
             write_sample(path, self._start.seed)
@@ -204,13 +205,13 @@ class _Role:
             file.customers, file.accounts, file.as_of, self._start.choices, where=str(path)
         )
         tables.clear(connection)
-        tables.write_customers(connection, live)
-        tables.write_profiles(connection, file)
-        saved = Saved(live, 0, Place(), 0, file.name, file.sha256)
-        tables.write_state(connection, saved)
+        store.write_customers(connection, live)
+        store.write_profiles(connection, file)
+        saved = store.Saved(live, 0, Place(), 0, file.name, file.sha256)
+        store.write_state(connection, saved)
         return saved
 
-    def _refuse_other_file(self, saved: Saved) -> None:
+    def _refuse_other_file(self, saved: store.Saved) -> None:
         if self._start.file is None:
             return
         file = read_start_file(self._start.file, self._start.as_of)
@@ -221,7 +222,7 @@ class _Role:
                 next_step="Leave --start out to go on, or add --start-over to begin anew with it",
             )
 
-    def _count(self, connection: Connection, saved: Saved, spans: list) -> None:  # type: ignore[type-arg]
+    def _count(self, connection: Connection, saved: store.Saved, spans: list[Span]) -> None:
         """Count the movements of some spans.
 
         1. Lock the state, on condition that it is as we left it: else nothing is written.
@@ -232,17 +233,17 @@ class _Role:
         """
         began, live = time.monotonic(), saved.segments
         with connection.transaction():
-            if tables.locked_revision(connection) != saved.revision:
+            if store.locked_revision(connection) != saved.revision:
                 raise ServiceError("the live segments were changed by another process")
             movements, duplicates = first_movements(connection, self._contract, spans)
             self._options.on_step(Step.READ)
             live.take(movements)
-            customers = tables.write_customers(connection, live)
+            customers = store.write_customers(connection, live)
             self._options.on_step(Step.WRITTEN)
             saved.revision += 1
             saved.duplicates += duplicates
             saved.place = spans[-1].end
-            tables.write_state(connection, saved)
+            store.write_state(connection, saved)
             save_offsets(connection, spans)
             self._options.on_step(Step.BEFORE_COMMIT)
         self._options.on_step(Step.COMMITTED)

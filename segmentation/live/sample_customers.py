@@ -1,6 +1,6 @@
 """Invented customers of the simulated bank, as of the day on which its movements begin.
 
-Their past fits their kind, so that the movements of `streaming.simulators.accounts` carry on from it.
+Their past fits their kind, and the movements of `streaming.simulators.accounts` carry on from it.
 """
 
 import csv
@@ -27,7 +27,9 @@ _ENGAGEMENT = np.array([75.0, 60.0, 25.0])
 _PRODUCTS = np.array([4.0, 2.0, 1.0])
 _EARNED_SHARE = 0.01
 
-_SIZES, _PACES, _SILENCES, _BALANCES, _INCOMES, _DEBTS, _TENURES, _DEFAULTS, _CLICKS, _OWNED = range(10)
+_SIZES, _PACES, _SILENCES, _BALANCES, _INCOMES, _DEBTS, _TENURES, _DEFAULTS, _CLICKS, _OWNED = (
+    range(10)
+)
 
 
 def write_sample(path: Path, seed: int) -> None:

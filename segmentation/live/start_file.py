@@ -1,8 +1,8 @@
 """The file of customers from which live segments start, in the shape of customer_segments_full.csv.
 
 One row a customer. `segment` is not read: segments are found, not taken over. The figures of a
-customer's past stand for movements that nobody has any more: as many as are remembered, of mean size,
-evenly spaced at the customer's pace up to the last one.
+customer's past stand for movements that nobody has any more: as many as are remembered, of mean
+size, evenly spaced at the customer's pace up to the last one.
 """
 
 import csv
@@ -187,9 +187,7 @@ def _row(
             next_step="Keep one row a customer",
         )
     seen[customer] = line
-    numbers = {
-        name: _number(name, given.get(name, ""), where) for name in (*FIGURES, *PROFILE)
-    }
+    numbers = {name: _number(name, given.get(name, ""), where) for name in (*FIGURES, *PROFILE)}
     return _Row(line, customer, numbers, _time(given.get(AS_OF, ""), where))
 
 

@@ -16,6 +16,7 @@ from segmentation.live.sample_customers import sample_csv
 from streaming.contract import Contract, load_contracts
 from streaming.registry import open_registry
 
+
 @pytest.fixture
 def contract() -> Contract:
     return next(each for each in load_contracts() if each.stream == "account-transactions")
@@ -74,7 +75,10 @@ def everything(ask: Callable[..., list[tuple[object, ...]]]) -> Callable[[], lis
             ask("select * from segmentation.live_customers order by customer_id"),
             ask("select * from segmentation.live_transactions order by transaction_id"),
             ask("select * from segmentation.live_offsets order by partition_id"),
-            ask("select to_jsonb(s) - array['revision', 'started_at'] from segmentation.live_state s"),
+            ask(
+                """select to_jsonb(live_state) - array['revision', 'started_at']
+                   from segmentation.live_state"""
+            ),
         ]
 
     return read

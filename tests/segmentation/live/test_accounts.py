@@ -1,5 +1,6 @@
 """Running figures of accounts against a plain recomputation, in any order and any pieces."""
 
+import itertools
 import random
 
 import numpy as np
@@ -29,7 +30,7 @@ _movements = st.lists(
 def _added(movements, cuts=()):
     accounts = empty_accounts(_CUSTOMERS)
     edges = [0, *sorted(each % (len(movements) + 1) for each in cuts), len(movements)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         columns = [np.array(each, np.int64) for each in zip(*movements[start:stop], strict=True)]
         if columns:
             add_movements(accounts, *columns)

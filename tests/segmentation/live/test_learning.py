@@ -1,5 +1,6 @@
 """Live segments in memory: pieces make no difference, names stay, planted kinds are found."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_where_a_piece_ends_makes_no_difference(rows, cuts) -> None:
     whole.take(movements)
     pieces, _ = begun(3, mini_batch=7)
     edges = [0, *sorted(each % (len(rows) + 1) for each in cuts), len(rows)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         pieces.take(movements.part(start, stop))
     assert bits(pieces) == bits(whole)
     assert pieces.take_changed() == whole.take_changed()
@@ -124,7 +125,7 @@ def test_drift_moves_centroids_without_swapping_names() -> None:
 
 
 def test_one_wrong_date_ages_nobody() -> None:
-    live, kinds = begun(mini_batch=5)
+    live, _ = begun(mini_batch=5)
     year_2099 = FIRST + 29_000 * DAY
     moments = [FIRST + DAY, FIRST + DAY + 1, year_2099, FIRST + DAY + 2, FIRST + DAY + 3]
     live.take(of([(f"c{number}", 300_000, at) for number, at in enumerate(moments)]))
@@ -135,7 +136,7 @@ def test_one_wrong_date_ages_nobody() -> None:
 
 
 def test_days_pass_for_customers_without_a_movement() -> None:
-    live, kinds = begun(20, mini_batch=10)
+    live, _ = begun(20, mini_batch=10)
     silent = live.numbers.ids[0]
     assert live.segments()[0] == HIGH_VALUE
     live.take_changed()
@@ -153,7 +154,7 @@ def test_days_pass_for_customers_without_a_movement() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_centroids_found_anew_keep_their_names(seed: int) -> None:
-    live, kinds = begun(20, seed=seed)
+    live, _ = begun(20, seed=seed)
     points = live.model.scaler.points(measures(live.accounts, np.arange(60), FIRST))
     found = refitted(live.model, points)
     assert found.refits == 1
@@ -164,7 +165,7 @@ def test_centroids_found_anew_keep_their_names(seed: int) -> None:
 
 def test_centroids_that_would_swap_names_are_refused() -> None:
     """Nobody is silent any more, so that no cluster is the one at risk."""
-    live, kinds = begun(20)
+    live, _ = begun(20)
     points = live.model.scaler.points(measures(live.accounts, np.arange(40), FIRST))
     refused = refitted(live.model, points)
     assert (refused.refits, refused.refused_refits) == (0, 1)

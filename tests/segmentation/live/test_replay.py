@@ -91,7 +91,9 @@ def test_a_message_replayed_from_quarantine_counts_once_where_it_landed(
     with connect(database, autocommit=True) as connection:
         ids = [each for (each,) in connection.execute(
             "select quarantine_id from streaming.quarantine").fetchall()]  # fmt: skip
-        report = replay(connection, load_contracts(), ids, Resolution("test", "mended"), movement(9))
+        report = replay(
+            connection, load_contracts(), ids, Resolution("test", "mended"), movement(9)
+        )
     assert report.landed == ids
     loader.land(0, [movement(3)])
     assert segment().movements == 2
@@ -159,9 +161,8 @@ def test_a_second_one_waits_and_until_caught_up_it_says_so(database, loader, seg
             told.append(text)
             stop.set()
 
-        run_live_segments(
-            database, load_contracts(), Start(Path("/nonexistent/never-read.csv")), stop=stop, on_progress=tell
-        )  # fmt: skip
+        never_read = Start(Path("/nonexistent/never-read.csv"))
+        run_live_segments(database, load_contracts(), never_read, stop=stop, on_progress=tell)
     assert told == ["waits while another one is at work"]
     assert segment().movements == 1
 
@@ -186,7 +187,8 @@ def test_another_start_file_needs_an_order_to_start_over(
     run(other, over=True)
     with connect(database) as connection:
         assert connection.execute(
-            "select count(*), max(start_file) from segmentation.live_customers, segmentation.live_state"
+            """select count(*), max(start_file)
+               from segmentation.live_customers, segmentation.live_state"""
         ).fetchone() == (301, "other.csv")
 
 

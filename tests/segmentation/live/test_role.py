@@ -21,7 +21,9 @@ def start_role(
 ) -> Callable[..., "subprocess.Popen[str]"]:
     """Start the role on the test's database, as on servers of one's own."""
     password = database.password.get_secret_value()
-    url = f"postgresql://{database.user}:{password}@{database.host}:{database.port}/{database.dbname}"
+    url = (
+        f"postgresql://{database.user}:{password}@{database.host}:{database.port}/{database.dbname}"
+    )
     environment = {
         **os.environ,
         "INSIGHT_HOME": str(tmp_path / "home"),
@@ -32,7 +34,13 @@ def start_role(
 
     def start(*arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-c", "from insight.cli import main; main()", "segment-live", *arguments],
+            [
+                sys.executable,
+                "-c",
+                "from insight.cli import main; main()",
+                "segment-live",
+                *arguments,
+            ],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -33,7 +33,10 @@ _GOOD = {
 
 def _file(tmp_path: Path, *rows: dict[str, str], columns: tuple[str, ...] = COLUMNS) -> Path:
     path = tmp_path / "customers.csv"
-    lines = [",".join(columns), *(",".join(each.get(name, "") for name in columns) for each in rows)]
+    lines = [
+        ",".join(columns),
+        *(",".join(each.get(name, "") for name in columns) for each in rows),
+    ]
     path.write_text("\n".join(lines) + "\n")
     return path
 
