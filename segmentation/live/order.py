@@ -126,7 +126,7 @@ def next_spans(
 def first_movements(
     connection: Connection, contract: Contract, spans: Sequence[Span]
 ) -> tuple[Movements, int]:
-    """The movements of the spans that were never seen before, in order, and how many others there were.
+    """The movements of the spans that were never seen before, in order; and how many others.
 
     Notes their ids in segmentation.live_transactions, in the caller's transaction: of the rows
     with one transaction_id the first counts. Amounts are rounded to the cent, as in staging.

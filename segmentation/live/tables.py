@@ -1,4 +1,4 @@
-"""Schema segmentation, as far as live segments go: customers, model, offsets, ids that were seen."""
+"""Schema segmentation, as far as live segments go: customers, model, offsets, ids seen."""
 
 from psycopg import sql
 
