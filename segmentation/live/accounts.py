@@ -73,8 +73,9 @@ class Accounts:
 
 def empty_accounts(rows: int) -> Accounts:
     """Customers of whom nothing is known."""
-    whole = [np.zeros(rows, np.int64) for _ in range(4)]
-    return Accounts(*whole, np.full(rows, NEVER), *no_movements(rows))
+    balance, movements, moved, value = (np.zeros(rows, np.int64) for _ in range(4))
+    at, cents = no_movements(rows)
+    return Accounts(balance, movements, moved, value, np.full(rows, NEVER), at, cents)
 
 
 def with_more(accounts: Accounts, more: Accounts) -> Accounts:

@@ -245,11 +245,12 @@ def started(
     centroids = fit(points, _CLUSTERS, choices.seed)
     distance = mean_squared_distance(points, centroids)
     counts = np.bincount(nearest(points, centroids), minlength=_CLUSTERS)
+    weights: Floats = counts * (len(accounts) / len(figures))
     model = Model(
         choices=choices,
         scaler=scaler,
         centroids=centroids,
-        weights=counts * (len(accounts) / len(figures)),
+        weights=weights,
         names=names_by_rule(scaler.figures(centroids)),
         clock=clock,
         fitted_distance=distance,
