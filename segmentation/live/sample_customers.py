@@ -8,11 +8,12 @@ import io
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from segmentation.live.start_file import COLUMNS
 from streaming.simulators.accounts import CUSTOMERS, KINDS, account_id, planted_kinds
 from streaming.simulators.arrivals import START
-from streaming.simulators.counter_random import Bits, Floats, key_of, normal, places, uniform
+from streaming.simulators.counter_random import Bits, Floats, Integers, key_of, normal, places, uniform
 
 # By kind, in the order of KINDS. Median size in dollars; movements in 30 days; the fewest and most
 # days of silence; medians of balance, income and debt in dollars.
@@ -73,7 +74,7 @@ def sample_csv(seed: int, customers: int = CUSTOMERS) -> str:
     return text.getvalue()
 
 
-def _kinds(seed: int, customers: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _kinds(seed: int, customers: int) -> Integers:
     planted = planted_kinds(seed, START)
     known = [KINDS.index(planted[account_id(number + 1)]) for number in range(CUSTOMERS)]
     return np.resize(np.array(known, np.int64), customers)
@@ -83,5 +84,5 @@ def _money(median: Floats, place: Bits, field: int) -> list[str]:
     return _texts(median * np.exp(0.4 * normal(place, field)), 2)
 
 
-def _texts(values: np.ndarray[tuple[int], np.dtype[np.float64]], digits: int) -> list[str]:
+def _texts(values: Floats | npt.NDArray[np.bool_], digits: int) -> list[str]:
     return [f"{each:.{digits}f}" for each in values.astype(float).tolist()]
