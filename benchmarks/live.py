@@ -182,7 +182,7 @@ def _counted(database: DatabaseEndpoint, contract: Contract, customers: int) -> 
 
 
 def _pieces(connection: Connection) -> Iterator[list[Span]]:
-    until, place = horizon(connection, STREAM), Place()
+    until, place = horizon(connection, STREAM).load_id, Place()
     while spans := next_spans(connection, STREAM, place, until, LiveOptions.rows):
         place = spans[-1].end
         yield spans

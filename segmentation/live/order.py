@@ -46,8 +46,19 @@ class Span:
         return Place(self.load_id, self.partition_id, self.hi)
 
 
-def horizon(connection: Connection, stream: str) -> int:
-    """A load id up to which every load of the stream is there for good. Waits for nobody.
+@dataclass(frozen=True)
+class Horizon:
+    """A load id up to which every load of a stream is there for good.
+
+    Unless `is_all`, loads that are committed lie behind it, and one before them may still come.
+    """
+
+    load_id: int
+    is_all: bool
+
+
+def horizon(connection: Connection, stream: str) -> Horizon:
+    """How far the loads of a stream can be read. Waits for nobody.
 
     1. Lock the progress of the partitions that are not being loaded: their next load will draw an
        id above all that are drawn by now.
@@ -77,14 +88,15 @@ def horizon(connection: Connection, stream: str) -> int:
                        ) as last_load_id
                    from streaming.stream_progress progress where stream = %(stream)s
                )
-               select coalesce(
-                   least(max(last_load_id), min(last_load_id) filter (where not is_idle)), 0
-               )
+               select
+                   coalesce(max(last_load_id), 0),
+                   coalesce(min(last_load_id) filter (where not is_idle), max(last_load_id), 0)
                from partitions""",
             {"idle": [each for (each,) in idle], "stream": stream},
         ).fetchone()
     assert row is not None
-    return int(str(row[0]))
+    newest, safe = (int(str(each)) for each in row)
+    return Horizon(safe, is_all=safe == newest)
 
 
 def next_spans(
@@ -137,7 +149,8 @@ def first_movements(
         cursor.execute(
             """insert into segmentation.live_transactions
                select * from unnest(%s::text[]) on conflict do nothing returning transaction_id""",
-            (ids,),
+            # In the order of the index: next to each other in its pages.
+            (sorted(ids),),
         )
         # Nearly always nothing comes twice, and all of them are new.
         firsts = rows if cursor.rowcount == len(rows) else _firsts(rows, cursor.fetchall())

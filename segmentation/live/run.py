@@ -155,15 +155,15 @@ class _Role:
             place = saved.place
             while not self._stop.is_set():
                 until = horizon(connection, STREAM)
-                spans = next_spans(connection, STREAM, place, until, self._options.rows)
+                spans = next_spans(connection, STREAM, place, until.load_id, self._options.rows)
                 if spans:
                     place = spans[-1].end
                     self._count(connection, saved, spans)
-                elif until_caught_up:
+                elif until_caught_up and until.is_all:
                     return
                 else:
                     # Nothing up to there can come any more: the next look begins behind it.
-                    place = max(place, Place(until + 1))
+                    place = max(place, Place(until.load_id + 1))
                     self._stop.wait(self._options.look_seconds)
 
     def _is_writer(self, connection: Connection, *, waits: bool) -> bool:

@@ -13,7 +13,15 @@ import numpy.typing as npt
 from segmentation.live.start_file import COLUMNS
 from streaming.simulators.accounts import CUSTOMERS, KINDS, account_id, planted_kinds
 from streaming.simulators.arrivals import START
-from streaming.simulators.counter_random import Bits, Floats, Integers, key_of, normal, places, uniform
+from streaming.simulators.counter_random import (
+    Bits,
+    Floats,
+    Integers,
+    key_of,
+    normal,
+    places,
+    uniform,
+)
 
 # By kind, in the order of KINDS. Median size in dollars; movements in 30 days; the fewest and most
 # days of silence; medians of balance, income and debt in dollars.

@@ -37,7 +37,7 @@ comment on table segmentation.live_customers is
     'the place in the turn; recent_* are the newest movements (microseconds since 1970, cents).';
 
 create table if not exists segmentation.live_transactions (
-    transaction_id text primary key
+    transaction_id text collate "C" primary key
 );
 comment on table segmentation.live_transactions is
     'One row per movement that live segments have counted: one that comes again is passed over.';
