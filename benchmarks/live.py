@@ -31,7 +31,7 @@ from streaming.registry import open_registry
 from streaming.tables import raw_table
 
 CUSTOMERS = 100_000
-EVENTS = 400_000
+EVENTS = 200_000
 _PARTITIONS = 4
 _ROUNDS = 3
 _LOAD = 5_000

@@ -245,7 +245,7 @@ def started(
     centroids = fit(points, _CLUSTERS, choices.seed)
     distance = mean_squared_distance(points, centroids)
     counts = np.bincount(nearest(points, centroids), minlength=_CLUSTERS)
-    weights: Floats = counts * (len(accounts) / len(figures))
+    weights: Floats = np.multiply(counts, len(accounts) / len(figures), dtype=np.float64)
     model = Model(
         choices=choices,
         scaler=scaler,
