@@ -9,6 +9,7 @@ from benchmarks import (
     anomalies,
     associations,
     batch_load,
+    live,
     machine,
     readme,
     rfm,
@@ -29,7 +30,8 @@ from benchmarks.warehouse.report import report as report_warehouse
 from benchmarks.warehouse.run import run as run_warehouse
 
 _NAMES = (
-    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "rules", "warehouse",
+    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "rules", "live",
+    "warehouse",
     "streams",
 )  # fmt: skip
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
@@ -54,6 +56,8 @@ def main() -> None:
         _associations()
     if "rules" in names:
         _rules(arguments.events)
+    if "live" in names:
+        _live(arguments)
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
@@ -81,6 +85,9 @@ def _arguments() -> argparse.Namespace:
     sizes = lifetime_plan.Options()
     lifetime.add_argument("--customers", type=int, default=sizes.customers)
     lifetime.add_argument("--lifetime-rounds", type=int, default=sizes.rounds)
+    of_live = parser.add_argument_group("live", "As with streams.")
+    of_live.add_argument("--live-customers", type=int, default=live.CUSTOMERS)
+    of_live.add_argument("--movements", type=int, default=live.EVENTS)
     warehouse = parser.add_argument_group("warehouse", "As with streams.")
     for name in _OPTIONS_OF_THE_WAREHOUSE:
         size = getattr(warehouse_plan.Options(), name)
@@ -150,6 +157,16 @@ def _lifetime(arguments: argparse.Namespace) -> None:
     sys.stdout.write(f"\n{report_lifetime(results)}\n")
     if options.is_whole:
         readme.write("lifetime", report_lifetime(results))
+
+
+def _live(arguments: argparse.Namespace) -> None:
+    customers, movements = arguments.live_customers, arguments.movements
+    if customers < 300 or movements < 20:
+        sys.exit("python -m benchmarks: there must be 300 customers and 20 movements")
+    content = live.report(live.run(customers, movements))
+    sys.stdout.write(f"\n{content}\n")
+    if (customers, movements) == (live.CUSTOMERS, live.EVENTS):
+        readme.write("live", content)
 
 
 def _associations() -> None:

@@ -1,1 +1,1 @@
-"""Segments by rule: what a rule is, what it means, and the SQL that finds its customers."""
+"""Segments that are kept while events come in: by rule, and by clusters of bank customers."""

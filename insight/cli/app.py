@@ -14,6 +14,7 @@ from insight.cli import (
     anomalies,
     job,
     lab,
+    live,
     quarantine,
     roles,
     segments,
@@ -33,7 +34,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (job, warehouse, roles):
+for part in (job, warehouse, roles, live):
     part.add_commands(app)
 app.add_typer(services.app, name="services")
 app.add_typer(streams.app, name="streams")
