@@ -61,6 +61,15 @@ class RateLimiter:
         budget.used += 1
         return Verdict(True, limit, max(0, limit - budget.used), retry_after)
 
+    def look(self, caller: str, limit: int) -> Verdict:
+        """Whether the next request of the caller would go on, as far as this server knows."""
+        now = self._now()
+        window = int(now // _WINDOW_SECONDS)
+        budget = self._budget(caller, window)
+        retry_after = max(1, math.ceil((window + 1) * _WINDOW_SECONDS - now))
+        is_allowed = not (budget.is_exhausted and budget.used >= budget.granted)
+        return Verdict(is_allowed, limit, max(0, limit - budget.used), retry_after)
+
     def _budget(self, caller: str, window: int) -> _Budget:
         budget = self._budgets.get(caller)
         if budget is None or budget.window != window:
