@@ -18,6 +18,7 @@ import psycopg
 from fastapi import Depends
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
+from psycopg_pool import PoolTimeout
 from starlette.requests import HTTPConnection
 
 from insight.errors import ServiceError
@@ -85,7 +86,9 @@ class KeyDirectory:
     async def _read(self, key_id: str) -> dict[str, Any] | None:
         try:
             return await self._read_once(key_id)
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as error:
+            if isinstance(error, PoolTimeout):
+                raise
             # A connection of before the server's restart.
             await self._writer.mend()
             return await self._read_once(key_id)

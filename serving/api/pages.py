@@ -59,6 +59,8 @@ class Listing(Generic[Model]):
     key: tuple[str, ...]
     is_descending: bool = False
     build_with: str = BUILD_ALL
+    # Instead of the table, when a list is more than its rows.
+    relation: sql.Composable | None = None
 
     @property
     def name(self) -> str:
@@ -81,14 +83,15 @@ class Pager:
         limit: int,
         cursor: str | None = None,
         filters: Sequence[Filter] = (),
+        may_be_empty: bool = False,
     ) -> Response:
-        """A page as an answer. 503 when the table holds nothing at all."""
+        """A page as an answer. 503 when the table holds nothing at all, unless it may be so."""
         used = [each for each in filters if each.value is not None]
         context = orjson.dumps([listing.name, [[f.column, f.operator, str(f.value)] for f in used]])
         after = self._opened(cursor, context, len(listing.key)) if cursor else None
         query, values = _query(listing, used, after, limit + 1)
         rows = await self._warehouse.rows(query, values, build_with=listing.build_with)
-        if not rows and after is None:
+        if not rows and after is None and not may_be_empty:
             await self._expect_rows(listing)
         following = None
         if len(rows) > limit:
@@ -166,8 +169,8 @@ def _query(
     return query, [*values, limit]
 
 
-def _table(listing: Listing[Any]) -> sql.Identifier:
-    return sql.Identifier(listing.schema, listing.table)
+def _table(listing: Listing[Any]) -> sql.Composable:
+    return listing.relation or sql.Identifier(listing.schema, listing.table)
 
 
 def _plain(value: object) -> object:

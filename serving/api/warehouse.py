@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from insight.database import DatabaseEndpoint
 from serving.api.problems import not_built
@@ -15,6 +15,8 @@ from serving.api.problems import not_built
 BUILD_ALL = "insight run"
 _WAIT_SECONDS = 3.0
 _WRITERS = 3
+
+_NOT_MENDED_BY_A_RETRY = (psycopg.errors.QueryCanceled, PoolTimeout, TooManyRequests)
 
 Row = dict[str, Any]
 Query = LiteralString | sql.SQL | sql.Composed
@@ -41,10 +43,10 @@ class Warehouse:
         try:
             try:
                 return await self._rows(query, values)
-            except (psycopg.errors.AdminShutdown, psycopg.OperationalError) as error:
-                # A connection of before the server's restart; reading again does no harm.
-                if isinstance(error, psycopg.errors.QueryCanceled):
+            except psycopg.OperationalError as error:
+                if isinstance(error, _NOT_MENDED_BY_A_RETRY):
                     raise
+                # A connection of before the server's restart; reading again does no harm.
                 await self._pool.check()
                 return await self._rows(query, values)
         except (

@@ -1,0 +1,31 @@
+"""The routes of the API, one module an area. A new area is a module here and a line in `ROUTERS`."""
+
+from fastapi import APIRouter
+
+from serving.api.routes import (
+    audit,
+    customers,
+    health,
+    keys,
+    kpis,
+    me,
+    retail,
+    sales,
+    segmentation,
+    streams,
+)
+
+# Under /v1. A path with a fixed last part stands before one with a parameter there.
+ROUTERS: tuple[APIRouter, ...] = (
+    me.router,
+    streams.router,
+    kpis.router,
+    sales.router,
+    retail.router,
+    segmentation.router,
+    customers.router,
+    keys.router,
+    audit.router,
+)
+# At the root: for load balancers and Prometheus.
+UNVERSIONED: tuple[APIRouter, ...] = (health.router,)
