@@ -114,7 +114,9 @@ class Settings(BaseSettings):
         default=600.0, gt=0, description="how many simulated seconds pass in one real second"
     )
 
-    api_port: int = Field(default=8000, ge=0, le=65535, description="port of the API; 0: a free one")
+    api_port: int = Field(
+        default=8000, ge=0, le=65535, description="port of the API; 0: a free one"
+    )
     api_host: str = Field(default="127.0.0.1", description="address on which the API is served")
     api_secret: SecretStr | None = Field(
         default=None,

@@ -10,7 +10,18 @@ import typer
 from rich.markup import escape
 
 from insight import log
-from insight.cli import anomalies, job, lab, quarantine, roles, services, streams, warehouse
+from insight.cli import (
+    anomalies,
+    audit,
+    job,
+    keys,
+    lab,
+    quarantine,
+    roles,
+    services,
+    streams,
+    warehouse,
+)
 from insight.cli.state import err
 from insight.errors import InsightError
 from insight.settings import load_settings
@@ -30,6 +41,8 @@ app.add_typer(streams.app, name="streams")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(lab.app, name="lab")
 app.add_typer(anomalies.app, name="anomalies")
+app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 
 
 @app.callback()

@@ -74,7 +74,13 @@ def role_commands(*, live: bool = False, loaders: int = 1) -> dict[str, list[str
         if contract.source is not None
     }
     extra = {f"load-streams-{number}": ["load-streams"] for number in range(2, loaders + 1)}
-    return {**producers, "load-streams": ["load-streams"], **extra, "schedule": ["schedule"]}
+    return {
+        **producers,
+        "load-streams": ["load-streams"],
+        **extra,
+        "schedule": ["schedule"],
+        "api": ["api"],
+    }
 
 
 def chosen(commands: Mapping[str, list[str]], only: Sequence[str]) -> dict[str, list[str]]:

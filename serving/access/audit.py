@@ -15,7 +15,7 @@ _BEGINNING = bytes(32)
 _MOST_BREAKS = 20
 
 INSERT = """insert into access.audit_log (actor, action, object, detail, request_id, client)
-            values (%(actor)s, %(action)s, %(object)s, %(detail)s, %(request_id)s, %(client)s)"""
+            values (%(actor)s, %(action)s, %(target)s, %(detail)s, %(request_id)s, %(client)s)"""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class AuditEvent:
 
     actor: str
     action: str
-    object: str
+    target: str
     detail: Mapping[str, object] = field(default_factory=dict)
     request_id: str | None = None
     client: str | None = None
@@ -79,7 +79,9 @@ def verify(database: DatabaseEndpoint, expected: Head | None = None) -> AuditRep
     """
     with connect(database) as connection:
         if connection.execute("select to_regclass('access.audit_log')").fetchone() == (None,):
-            raise InputError("there is no audit log yet", next_step="Make a key: insight keys create")
+            raise InputError(
+                "there is no audit log yet", next_step="Make a key: insight keys create"
+            )
         chain = _Chain(expected)
         breaks = [*_switched_off(connection), *chain.breaks(connection)]
     return AuditReport(chain.rows, chain.head, tuple(breaks[:_MOST_BREAKS]))

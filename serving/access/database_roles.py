@@ -121,9 +121,9 @@ def _grant_reads(connection: Connection, role: DatabaseEndpoint) -> None:
         )
         # dbt makes a table anew at each build, and the grants of the old one go with it.
         connection.execute(
-            sql.SQL(
-                "alter default privileges in schema {} grant select on tables to {}"
-            ).format(schema, name)
+            sql.SQL("alter default privileges in schema {} grant select on tables to {}").format(
+                schema, name
+            )
         )
     connection.execute(sql.SQL("grant usage on schema streaming to {}").format(name))
     for view in SERVED_VIEWS:

@@ -1,7 +1,7 @@
 """API keys: shown once, stored as an HMAC under the server's secret.
 
-A key reads `insight_<id>_<secret><checksum>`: the id finds its row, the checksum lets a typing error
-and a guess be refused without the database, and lets a scanner recognise a leaked key.
+A key reads `insight_<id>_<secret><checksum>`: the id finds its row; by the checksum a typing error and
+a guess are refused without the database, and a scanner recognises a leaked key.
 """
 
 import base64
@@ -28,7 +28,8 @@ COLUMNS = (
     " last_used_at, secret_id"
 )
 INSERT = f"""insert into access.api_keys
-                 (key_id, name, role, digest, secret_id, requests_per_minute, created_by, expires_at)
+                 (key_id, name, role, digest, secret_id, requests_per_minute, created_by,
+                  expires_at)
              values (%(key_id)s, %(name)s, %(role)s, %(digest)s, %(secret_id)s,
                      %(requests_per_minute)s, %(created_by)s, %(expires_at)s)
              returning {COLUMNS}"""  # noqa: S608 (constants)
@@ -148,7 +149,9 @@ def revoke_key(connection: Connection, key_id: str) -> ApiKey:
     row = connection.execute(REVOKE, (key_id,)).fetchone()
     if row is None:
         raise InputError(
-            "no such key, or it is revoked already", where=key_id, next_step="Run: insight keys list"
+            "no such key, or it is revoked already",
+            where=key_id,
+            next_step="Run: insight keys list",
         )
     return api_key(row)
 

@@ -36,7 +36,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.viewer: _READ,
     Role.analyst: _READ
     | {Permission.customers_read, Permission.segments_write, Permission.segments_activate},
-    Role.ops: _READ | {Permission.customers_read, Permission.streams_write, Permission.metrics_read},
+    Role.ops: _READ
+    | {Permission.customers_read, Permission.streams_write, Permission.metrics_read},
     Role.admin: frozenset(Permission),
 }
 

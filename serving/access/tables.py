@@ -84,7 +84,7 @@ create or replace trigger chain_audit_row before insert on access.audit_log
     for each row execute function access.chain_audit_row();
 create or replace trigger refuse_audit_change before update or delete or truncate
     on access.audit_log for each statement execute function access.refuse_audit_change();
-"""
+"""  # noqa: S608 (of constants)
 
 
 def create_tables(owner: DatabaseEndpoint) -> None:

@@ -99,7 +99,9 @@ class TokenVerifier:
         claims = self._claims(token)
         subject = str(claims["sub"])
         if not subject.isprintable() or not 1 <= len(subject) <= 255:
-            raise InvalidTokenError("the token's subject is not printable text of 1 to 255 characters")
+            raise InvalidTokenError(
+                "the token's subject is not printable text of 1 to 255 characters"
+            )
         roles = _roles(claims, self._options.role_claim)
         if not roles:
             raise InvalidTokenError(
@@ -132,12 +134,12 @@ class TokenVerifier:
     def _key(self, key_id: str) -> PyJWK:
         with self._lock:
             age = time.monotonic() - self._fetched_at
-            if age > _KEPT_SECONDS or (
-                key_id not in self._keys and age > _SECONDS_BETWEEN_FETCHES
-            ):
+            if age > _KEPT_SECONDS or (key_id not in self._keys and age > _SECONDS_BETWEEN_FETCHES):
                 self._fetch()
             if key_id not in self._keys:
-                raise InvalidTokenError("the token is signed by a key that the provider does not list")
+                raise InvalidTokenError(
+                    "the token is signed by a key that the provider does not list"
+                )
             return self._keys[key_id]
 
     def _fetch(self) -> None:

@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+import orjson
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 from starlette.types import ASGIApp
-
-import orjson
 
 from serving.api.edge import Edge
 from serving.api.gate import open_to_all

@@ -18,7 +18,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self._head_bytes = 0
-        self._is_in_head = True
+        self._chunk_bytes = 0
+        self._is_in_head = False
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -30,23 +31,24 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._chunk_bytes = len(data)
+        super().data_received(data)
         if self._is_in_head:
-            if self._deadline is None:
-                self._begin_head()
             self._head_bytes += len(data)
             if self._head_bytes > _MOST_HEAD_BYTES:
                 self.transport.close()
-                return
-        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head = True
+        # The chunk in which a head begins can hold the end of a body.
+        self._head_bytes = -self._chunk_bytes
+        if self._deadline is None:
+            self._begin_head()
 
     def on_headers_complete(self) -> None:
         self._end_head()
         super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._is_in_head = True
-        self._head_bytes = 0
 
     def _begin_head(self) -> None:
         self._deadline = self.loop.call_later(_HEAD_SECONDS, self._give_up)

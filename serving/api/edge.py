@@ -118,9 +118,7 @@ class Edge:
                 read += len(message.get("body", b""))
                 is_whole = not message.get("more_body", False)
                 if read > self._options.body_bytes:
-                    raise HTTPException(
-                        413, self._too_large().detail, {"Connection": "close"}
-                    )
+                    raise HTTPException(413, self._too_large().detail, {"Connection": "close"})
             return message
 
         return limited

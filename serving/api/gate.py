@@ -38,7 +38,8 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="insight"'}
 _LAST_USE = """update access.api_keys set last_used_at = now()
                where key_id = %s and (last_used_at is null
                                       or last_used_at < now() - interval '1 minute')"""
-_FIND = """select digest, role, requests_per_minute, expires_at, revoked_at is not null as is_revoked
+_FIND = """select digest, role, requests_per_minute, expires_at,
+               revoked_at is not null as is_revoked
            from access.api_keys where key_id = %s"""
 
 

@@ -46,7 +46,7 @@ class ApiMeter(Collector):
         )
         family = HistogramMetricFamily(
             "insight_api_request_seconds",
-            "Time from the request's head to the answer's end. Rising: see in_flight, then Postgres.",
+            "Time of a request, head to answer's end. Rising: see in_flight, then Postgres.",
             labels=("route",),
         )
         for route, histogram in list(self._seconds.items()):
@@ -66,7 +66,7 @@ class ApiMeter(Collector):
         )
         yield counter(
             "api_segment_reads",
-            "Reads of one customer's segment by source. Postgres rising: Redis is away or unfilled.",
+            "Reads of one customer's segment. Postgres rising: Redis is away or unfilled.",
             ("source",),
             self._sources.items(),
         )

@@ -52,8 +52,6 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
             continue
         operation["responses"][str(status)] = {
             "description": HTTPStatus(status).phrase,
-            "content": {
-                MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
-            },
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
         }
     operation["responses"] = dict(sorted(operation["responses"].items()))

@@ -20,9 +20,7 @@ from serving.api.warehouse import BUILD_ALL, Row, Warehouse
 
 Model = TypeVar("Model", bound=BaseModel)
 
-Limit = Annotated[
-    int, Query(ge=1, le=1000, description="Most rows of this page.", examples=[100])
-]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Most rows of this page.", examples=[100])]
 Cursor = Annotated[
     str | None,
     Query(
@@ -37,7 +35,9 @@ class Page(BaseModel, Generic[Model]):
     """Some rows of a list, and where the next ones begin."""
 
     items: list[Model] = Field(description="The rows, in the list's order.")
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null: last.")
+    next_cursor: str | None = Field(
+        description="Give it as `cursor` for the next page; null: last."
+    )
 
 
 @dataclass(frozen=True)

@@ -131,9 +131,7 @@ async def _of_http(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         headers["Allow"] = ", ".join(_allowed(request))
         detail = f"This address takes {headers['Allow']}."
-    return problem_response(
-        request, Problem(error.status_code, kind, detail, headers=headers)
-    )
+    return problem_response(request, Problem(error.status_code, kind, detail, headers=headers))
 
 
 def _allowed(request: Request) -> list[str]:

@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 import redis.asyncio as redis
-from redis.backoff import NoBackoff
 from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from insight.services import RedisEndpoint
 

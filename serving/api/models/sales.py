@@ -99,7 +99,9 @@ class TillKpis(Answer):
     refund_count: Count
     refund_amount: Money
     net_revenue: Money
-    refund_share: Share | None = Field(description="Refunds over gross revenue; null without sales.")
+    refund_share: Share | None = Field(
+        description="Refunds over gross revenue; null without sales."
+    )
 
 
 class Kpis(Answer):

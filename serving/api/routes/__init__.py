@@ -1,4 +1,4 @@
-"""The routes of the API, one module an area. A new area is a module here and a line in `ROUTERS`."""
+"""The routes of the API, one module an area: a new one is a module and a line in `ROUTERS`."""
 
 from fastapi import APIRouter
 

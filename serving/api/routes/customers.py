@@ -90,9 +90,7 @@ async def customer(request: Request, _: Finder, customer_id: CustomerPath) -> Re
         raise await _absent(serving_of(request))
     rfm = await warehouse.row(_ONE_RFM, (customer_id,))
     value = await warehouse.row(_ONE_VALUE, (customer_id,))
-    return json_answer(
-        CustomerProfile.model_validate({**row, "rfm": rfm, "lifetime_value": value})
-    )
+    return json_answer(CustomerProfile.model_validate({**row, "rfm": rfm, "lifetime_value": value}))
 
 
 @router.get(

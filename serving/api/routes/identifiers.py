@@ -1,4 +1,4 @@
-"""Ids in paths and filters: text of the source, of a length that can be one, no control characters."""
+"""Ids in paths and filters: text of the source, not too long, no control characters."""
 
 from typing import Annotated
 

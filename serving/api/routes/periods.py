@@ -19,6 +19,4 @@ def expect_period(first_day: date | None, last_day: date | None) -> None:
     """Raises Problem 422 when the period ends before it begins."""
     if first_day and last_day and last_day < first_day:
         part = InvalidPart(where="query.last_day", message="is before first_day")
-        raise Problem(
-            422, "invalid-request", "The period ends before it begins.", errors=[part]
-        )
+        raise Problem(422, "invalid-request", "The period ends before it begins.", errors=[part])

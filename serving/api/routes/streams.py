@@ -19,7 +19,9 @@ router = APIRouter(prefix="/streams", tags=["streams"])
 
 Reader = Annotated[Principal, Needs(Permission.streams_read)]
 
-_STREAMS = Listing("streaming", "stream_status", Stream, key=("stream",), build_with="insight stream")
+_STREAMS = Listing(
+    "streaming", "stream_status", Stream, key=("stream",), build_with="insight stream"
+)
 _PARTITIONS = Listing(
     "streaming", "partition_status", PartitionProgress, key=("partition_id",),
     build_with="insight stream",
