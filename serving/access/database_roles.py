@@ -16,7 +16,7 @@ from insight.errors import ConfigurationError
 from serving.access import tables
 from serving.access.server_secret import ServerSecret
 from streaming.contract import load_contracts
-from streaming.tables import create_tables as create_stream_tables
+from streaming.registry import open_registry
 
 # Everything in these, now and later; of schema streaming these views only.
 SERVED_SCHEMAS = ("marts", "ops", "segmentation")
@@ -38,7 +38,7 @@ def prepare_database(owner: DatabaseEndpoint, secret: ServerSecret) -> ApiDataba
 
     Raises ConfigurationError when the owner may not make roles.
     """
-    create_stream_tables(owner, load_contracts())
+    open_registry(owner, load_contracts())
     tables.create_tables(owner)
     reader = _endpoint(owner, secret, "reader")
     writer = _endpoint(owner, secret, "writer")

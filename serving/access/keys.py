@@ -1,7 +1,7 @@
 """API keys: shown once, stored as an HMAC under the server's secret.
 
-A key reads `insight_<id>_<secret><checksum>`: the id finds its row; by the checksum a typing error and
-a guess are refused without the database, and a scanner recognises a leaked key.
+A key reads `insight_<id>_<secret><checksum>`: the id finds its row; by the checksum a typing error
+and a guess are refused without the database, and a scanner recognises a leaked key.
 """
 
 import base64

@@ -16,6 +16,7 @@ from serving.api.models.parts import (
     Share,
     Text,
     example,
+    example_of,
 )
 
 _ID = "17850"
@@ -106,7 +107,7 @@ class TillRfmScores(RfmScores):
 
     model_config = example(
         **{
-            **RfmScores.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index,call-overload,dict-item]
+            **example_of(RfmScores),
             "customer_id": "C00042",
             "cluster_id": 2,
         }
@@ -154,8 +155,8 @@ class CustomerProfile(Customer):
 
     model_config = example(
         **{
-            **Customer.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index,call-overload,dict-item]
-            "rfm": RfmScores.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index,call-overload]
+            **example_of(Customer),
+            "rfm": example_of(RfmScores),
             "lifetime_value": None,
         }
     )

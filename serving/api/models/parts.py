@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -34,5 +34,10 @@ class Answer(BaseModel):
 
 def example(**values: object) -> ConfigDict:
     """The model's config with one example, shown in the OpenAPI document."""
-    shown: JsonDict = {"examples": [values]}  # type: ignore[dict-item]
-    return ConfigDict(json_schema_extra=shown)
+    return ConfigDict(json_schema_extra=cast(JsonDict, {"examples": [values]}))
+
+
+def example_of(model: type[BaseModel]) -> dict[str, object]:
+    """The values that were given to `example`."""
+    extra = cast(dict[str, list[dict[str, object]]], model.model_config["json_schema_extra"])
+    return extra["examples"][0]

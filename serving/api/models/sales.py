@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from serving.api.models.parts import Answer, Count, Day, Money, Share, example
+from serving.api.models.parts import Answer, Count, Day, Money, Share, example, example_of
 
 _SUMS: dict[str, object] = {
     "sale_lines": 152,
@@ -108,8 +108,8 @@ class Kpis(Answer):
     """Both shops in one period, each by its own days."""
 
     model_config = example(
-        web=WebKpis.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index,call-overload]
-        tills=TillKpis.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index,call-overload]
+        web=example_of(WebKpis),
+        tills=example_of(TillKpis),
     )
 
     web: WebKpis

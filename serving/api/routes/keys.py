@@ -55,7 +55,7 @@ async def create_key(
         )
         row = await (await connection.execute(INSERT, new.values)).fetchone()
         assert row is not None
-        detail = {"role": wanted.role, "name": wanted.name}
+        detail: dict[str, object] = {"role": wanted.role, "name": wanted.name}
         await _record(connection, request, principal, "key.create", new.key_id, detail)
         key = _key(serving, ApiKey(**row))
         created = CreatedKey(**key.model_dump(), key=new.token)
