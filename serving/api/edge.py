@@ -77,6 +77,9 @@ class Edge:
             )
             if not answer.is_complete:
                 await answer.send_problem(_DEFECT)
+        finally:
+            # The server looks at it too: an answer to HEAD must not have a body.
+            scope["method"] = answer.method
         await answer.finish()
 
     def _refusal(self, scope: Scope, headers: "_Headers") -> Problem | None:
@@ -190,7 +193,7 @@ class _Answer:
         headers["x-content-type-options"] = "nosniff"
         headers.setdefault("cache-control", "private, no-cache")
         headers["vary"] = "Accept-Encoding, Authorization"
-        if self.status == 200 and self._scope["method"] == "GET":
+        if self.status == 200 and self.method in ("GET", "HEAD"):
             body = self._tagged(headers, body)
         if self.status != 304:
             body = self._compressed(headers, body)

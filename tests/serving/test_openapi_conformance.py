@@ -1,0 +1,45 @@
+"""Schemathesis: requests made from the OpenAPI document, against a running server."""
+
+import os
+
+import httpx
+import hypothesis
+import pytest
+import schemathesis
+from running_api import RunningApi
+from schemathesis.checks import not_a_server_error
+
+from serving.access.permissions import Role
+
+_EXAMPLES = int(os.environ.get("INSIGHT_SCHEMATHESIS_EXAMPLES", "8"))
+
+
+@pytest.fixture(scope="module")
+def api_schema(api: RunningApi) -> schemathesis.BaseSchema:
+    schema = schemathesis.openapi.from_url(f"{api.address}/v1/openapi.json")
+    schema.config.update(base_url=api.address)
+    return schema
+
+
+@pytest.fixture(scope="module")
+def token(api: RunningApi) -> str:
+    return api.key(Role.admin)
+
+
+schema = schemathesis.pytest.from_fixture("api_schema")
+
+
+@schema.parametrize()
+@hypothesis.settings(max_examples=_EXAMPLES, derandomize=True, database=None)
+def test_answers_are_as_the_document_says(case: schemathesis.Case, token: str) -> None:
+    case.call_and_validate(
+        headers={"Authorization": f"Bearer {token}"},
+        # 503 is said of a mart without rows; here all have some.
+        additional_checks=[not_a_server_error],
+    )
+
+
+def test_the_document_is_openapi(api: RunningApi) -> None:
+    document = httpx.get(f"{api.address}/v1/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert len(document["paths"]) >= 25
