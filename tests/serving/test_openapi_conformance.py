@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 import schemathesis
 from running_api import RunningApi
-from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from serving.access.permissions import Role
 
@@ -32,10 +32,11 @@ schema = schemathesis.pytest.from_fixture("api_schema")
 @schema.parametrize()
 @hypothesis.settings(max_examples=_EXAMPLES, derandomize=True, database=None)
 def test_answers_are_as_the_document_says(case: schemathesis.Case, token: str) -> None:
+    # No schema can say which text is a sealed cursor, or that a period ends after it begins.
+    beyond_the_schema = {"cursor", "first_day", "last_day"} & set(case.query or ())
     case.call_and_validate(
         headers={"Authorization": f"Bearer {token}"},
-        # 503 is said of a mart without rows; here all have some.
-        additional_checks=[not_a_server_error],
+        excluded_checks=[positive_data_acceptance] if beyond_the_schema else [],
     )
 
 
