@@ -24,7 +24,8 @@ from insight.services import open_services
 from insight.settings import load_settings
 
 _NAMES = (
-    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "warehouse", "streams", "api",
+    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "warehouse", "streams",
+    "api",
 )  # fmt: skip
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 

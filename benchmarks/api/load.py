@@ -124,6 +124,7 @@ async def _run(address: str, token: str, rate: int, seconds: int) -> dict[str, f
         await asyncio.sleep(0.01)
     times, late = sorted(load.times), sorted(load.lateness)
     return {
+        "sent": sent,
         "requests": len(late),
         "answered": len(times),
         "failed": load.failed,

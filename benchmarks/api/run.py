@@ -32,10 +32,11 @@ _BARE = (sys.executable, "-m", "benchmarks.api.bare")
 
 @dataclass(frozen=True)
 class Measured:
-    """One run: what the generator saw, and the share of a core that the server took."""
+    """One run: what the generator saw, and the CPU that the server took."""
 
     figures: dict[str, float]
     cpu_share: float
+    cpu_us: float
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _prepare(database: DatabaseEndpoint, redis: RedisEndpoint, home: Path) -> st
         connection.execute("create schema marts")
         connection.execute(
             """create table marts.fct_customer_segments as
-               select lpad(n::text, 6, '0') as customer_id, n % 5 as segment_id,
+               select lpad(n::text, 6, '0') as customer_id, n %% 5 as segment_id,
                    'Champions (VIPs)' as segment_name, now() as updated_at
                from generate_series(0, %s - 1) as n""",
             (CUSTOMERS,),
@@ -107,8 +108,9 @@ def _measure(
             check=True,
             timeout=options.seconds + 120,
         ).stdout
-        share = (_cpu_seconds(pid) - cpu) / (time.perf_counter() - started)
-    return Measured(json.loads(output), share)
+        used, passed = _cpu_seconds(pid) - cpu, time.perf_counter() - started
+    figures = json.loads(output)
+    return Measured(figures, used / passed, 1e6 * used / figures["sent"])
 
 
 @contextmanager
@@ -156,7 +158,7 @@ def report(results: Results, options: Options) -> str:
     rows = [_row("insight api", results.ours), _row("Starlette, a constant", results.bare)]
     head = (
         "server", "p50, ms", "p99, ms (lowest to highest)", "longest, ms", "achieved /s",
-        "not 200", "generator late p99, ms", "server CPU, cores",
+        "not 200", "generator late p99, ms", "server CPU, cores", "server CPU a request, µs",
     )  # fmt: skip
     from_redis = sum(each.figures["from_redis"] for each in results.ours)
     answered = sum(each.figures["answered"] for each in results.ours)
@@ -190,4 +192,5 @@ def _row(name: str, runs: Sequence[Measured]) -> tuple[str, ...]:
         f"{missing:.0f}",
         f"{median('late_p99_ms'):.2f}",
         f"{statistics.median(each.cpu_share for each in runs):.2f}",
+        f"{statistics.median(each.cpu_us for each in runs):.0f}",
     )

@@ -25,7 +25,6 @@ _logger = logging.getLogger(__name__)
 _MOST_URL_BYTES = 8 * 1024
 _MOST_HEADERS, _MOST_HEADER_BYTES = 64, 24 * 1024
 _LEAST_GZIP_BYTES = 1024
-_SLOW_SECONDS = 1.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _COMPRESSED = ("application/json", MEDIA_TYPE, "text/plain")
 
@@ -54,8 +53,6 @@ class Edge:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
             self._meter.answered(answer.method, route, answer.status, seconds)
-            if seconds > _SLOW_SECONDS:
-                _logger.warning("slow: %s %s %.1f s", answer.method, route, seconds)
 
     async def _answer(
         self, scope: Scope, receive: Receive, headers: "_Headers", answer: "_Answer"

@@ -16,7 +16,9 @@ from typing import Any
 
 import psycopg
 from fastapi import Depends
+from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 from psycopg_pool import PoolTimeout
 from starlette.requests import HTTPConnection
@@ -28,37 +30,41 @@ from serving.access.rate_limit import RateLimiter
 from serving.access.server_secret import ServerSecret
 from serving.access.tokens import InvalidTokenError, TokenVerifier
 from serving.api.meter import ApiMeter
-from serving.api.problems import Problem
+from serving.api.problems import InvalidPart, Problem
 from serving.api.warehouse import Writer
 
 _logger = logging.getLogger(__name__)
 
 _MOST_KEYS = 10_000
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="insight"'}
-_LAST_USE = """update access.api_keys set last_used_at = now()
-               where key_id = %s and (last_used_at is null
-                                      or last_used_at < now() - interval '1 minute')"""
+_LAST_USE = "update access.api_keys set last_used_at = now() where key_id = %s"
 _FIND = """select digest, role, requests_per_minute, expires_at,
-               revoked_at is not null as is_revoked
+               revoked_at is not null as is_revoked,
+               coalesce(last_used_at < now() - interval '1 minute', true) as is_use_to_be_noted
            from access.api_keys where key_id = %s"""
 
 
 @dataclass(frozen=True)
 class _Known:
-    """A row of the table of keys, or that there is none, as it was a moment ago."""
+    """A row of the table of keys, or that there is none, as it was at a moment."""
 
     row: dict[str, Any] | None
-    until: float
+    read_at: float
 
 
 class KeyDirectory:
-    """Keys by their id, each read again after a few seconds."""
+    """Keys by their id, each read again every few seconds.
+
+    At half of that time a key in use is read again beside the requests, so that none waits for it;
+    however many ask, one reads.
+    """
 
     def __init__(self, writer: Writer, secret: ServerSecret, seconds: float):
         self._writer = writer
         self._secret = secret
         self._seconds = seconds
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._reads: dict[str, asyncio.Task[_Known]] = {}
 
     async def principal(self, key: PresentedKey) -> Principal | None:
         """Whose key it is; None when it is unknown, wrong, expired or revoked."""
@@ -74,31 +80,54 @@ class KeyDirectory:
     def forget(self, key_id: str) -> None:
         """Read the key again at its next use: it was just revoked."""
         self._known.pop(key_id, None)
+        self._reads.pop(key_id, None)
 
     async def _row(self, key_id: str) -> dict[str, Any] | None:
         known = self._known.get(key_id)
-        if known is None or known.until < time.monotonic():
-            row = await self._read(key_id)
-            known = self._known[key_id] = _Known(row, time.monotonic() + self._seconds)
-            if len(self._known) > _MOST_KEYS:
-                self._known.popitem(last=False)
+        age = time.monotonic() - known.read_at if known else self._seconds
+        if known is None or age >= self._seconds:
+            # Shielded: a caller who goes away must not end the read for the others.
+            known = await asyncio.shield(self._read(key_id))
+        elif age >= self._seconds / 2:
+            self._read(key_id)
         return known.row
 
-    async def _read(self, key_id: str) -> dict[str, Any] | None:
+    def _read(self, key_id: str) -> "asyncio.Task[_Known]":
+        task = self._reads.get(key_id)
+        if task is None:
+            task = self._reads[key_id] = asyncio.create_task(self._read_now(key_id))
+            task.add_done_callback(lambda done: self._finish(key_id, done))
+        return task
+
+    def _finish(self, key_id: str, task: "asyncio.Task[_Known]") -> None:
+        # A read that began before the key was revoked here must not bring it back.
+        if self._reads.get(key_id) is not task:
+            return
+        del self._reads[key_id]
+        if task.cancelled() or task.exception():
+            return
+        self._known[key_id] = task.result()
+        self._known.move_to_end(key_id)
+        if len(self._known) > _MOST_KEYS:
+            self._known.popitem(last=False)
+
+    async def _read_now(self, key_id: str) -> _Known:
+        began_at = time.monotonic()
         try:
-            return await self._read_once(key_id)
+            row = await self._read_once(key_id)
         except psycopg.OperationalError as error:
             if isinstance(error, PoolTimeout):
                 raise
             # A connection of before the server's restart.
             await self._writer.mend()
-            return await self._read_once(key_id)
+            row = await self._read_once(key_id)
+        return _Known(row, began_at)
 
     async def _read_once(self, key_id: str) -> dict[str, Any] | None:
         async with self._writer.transaction() as connection:
             cursor = await connection.execute(_FIND, (key_id,))
             row = await cursor.fetchone()
-            if row is not None:
+            if row is not None and row["is_use_to_be_noted"]:
                 await connection.execute(_LAST_USE, (key_id,))
         return row
 
@@ -198,6 +227,8 @@ class _Needs(SecurityBase):
     async def __call__(self, connection: HTTPConnection) -> Principal:
         gate: Gate = connection.app.state.gate
         principal = await gate.admit(connection, self.permission)
+        if connection.scope["query_string"]:
+            _expect_known_parameters(connection)
         connection.state.principal = principal
         return principal
 
@@ -214,6 +245,23 @@ async def open_to_all() -> None:
 def declared(call: object) -> Permission | None:
     """The permission that a dependency asks for; None when it is another dependency."""
     return call.permission if isinstance(call, _Needs) else None
+
+
+def _expect_known_parameters(connection: HTTPConnection) -> None:
+    """A filter that is misspelt must not be a list without the filter."""
+    route = connection.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return
+    known = {parameter.alias for parameter in get_flat_dependant(route.dependant).query_params}
+    unknown = sorted(set(connection.query_params) - known)
+    repeated = sorted(name for name in known if len(connection.query_params.getlist(name)) > 1)
+    if unknown or repeated:
+        errors = [
+            InvalidPart(where=f"query.{name}"[:100], message="is not a parameter of this route")
+            for name in unknown[:20]
+        ] + [InvalidPart(where=f"query.{name}", message="stands twice") for name in repeated]
+        detail = "The query has parameters that are unknown here or stand twice."
+        raise Problem(422, "invalid-request", detail, errors=errors)
 
 
 def _address(connection: HTTPConnection) -> str:

@@ -9,8 +9,9 @@ import pytest
 from databases import create_database, drop_database
 from running_api import SECRET, RunningApi, running_api
 from served_marts import create_marts, fill_marts
+from waiting import eventually
 
-from insight.database import DatabaseEndpoint
+from insight.database import DatabaseEndpoint, connect
 from insight.services import Services
 from serving.access.database_roles import drop_roles, prepare_database
 from serving.access.permissions import Role
@@ -27,8 +28,20 @@ def warehouse(services: Services) -> Iterator[DatabaseEndpoint]:
     create_marts(owner)
     fill_marts(owner)
     yield owner
+    # A session ends a moment after its client has closed it.
+    eventually(lambda: sessions_of_the_api(owner) == 0)
     drop_roles(owner)
     drop_database(services, name)
+
+
+def sessions_of_the_api(owner: DatabaseEndpoint) -> int:
+    with connect(owner) as connection:
+        row = connection.execute(
+            """select count(*) from pg_stat_activity
+               where datname = current_database() and usename <> current_user"""
+        ).fetchone()
+    assert row is not None
+    return int(str(row[0]))
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,9 @@
 """The stores: refunds, revenue, associations, anomalies."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from psycopg import sql
-from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +12,7 @@ from serving.api.gate import Needs
 from serving.api.models.retail import Anomaly, Association, Refund, Shop, Store, StoreDay
 from serving.api.pages import Cursor, Filter, Limit, Listing, Page
 from serving.api.routes.identifiers import ProductFilter, StoreFilter
-from serving.api.routes.periods import FirstDay, LastDay, expect_period
+from serving.api.routes.periods import FirstDay, LastDay, Since, expect_period
 from serving.api.state import serving_of
 
 router = APIRouter(tags=["stores"])
@@ -148,19 +146,15 @@ async def anomalies(
     request: Request,
     principal: Reader,
     product_id: ProductFilter = None,
-    since: Annotated[
-        AwareDatetime | None,
-        Query(description="From this moment on, with its zone.", examples=["2026-02-03T00:00:00Z"]),
-    ] = None,
+    since: Since = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
     """Minutes and products whose revenue was unusual, newest first."""
-    moment: datetime | None = since
     return await serving_of(request).pager.page(
         _ANOMALIES,
         principal,
         limit=limit,
         cursor=cursor,
-        filters=[Filter("product_id", "=", product_id), Filter("window_start", ">=", moment)],
+        filters=[Filter("product_id", "=", product_id), Filter("window_start", ">=", since)],
     )
