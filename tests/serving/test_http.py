@@ -143,7 +143,7 @@ def test_a_cursor_neither_shows_an_id_nor_fits_another_list(viewer: httpx.Client
 def test_a_parameter_that_is_misspelt_or_stands_twice_is_told(analyst: httpx.Client) -> None:
     for path in ("/v1/customers?segmentid=3", "/v1/customers?limit=1&limit=2", "/v1/me?a=b"):
         problem(analyst.get(path), 422, "invalid-request")
-    for day in ("0", "20190101", "2019-1-1", "1546300800", "2019-02-30", "٢٠١٩-٠١-٠١"):
+    for day in ("0", "20190101", "2019-1-1", "1546300800", "2019-02-30", "2019-01-01T00"):
         problem(analyst.get("/v1/kpis", params={"first_day": day}), 422, "invalid-request")
 
 
