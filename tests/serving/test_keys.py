@@ -4,15 +4,18 @@ import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from running_api import SECRET
+from waiting import eventually
 
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import ConfigurationError, InputError
+from serving.access.database_roles import drop_roles, prepare_database
 from serving.access.keys import (
     key_digest,
     lifetime_of,
@@ -28,6 +31,8 @@ from serving.access.rate_limit import RateLimiter
 from serving.access.sealing import Seal
 from serving.access.server_secret import ServerSecret, load_secret
 from serving.access.tables import create_tables
+from serving.api.gate import KeyDirectory
+from serving.api.warehouse import Writer
 
 
 def test_a_key_is_stored_as_a_hash_under_the_secret(database: DatabaseEndpoint) -> None:
@@ -217,3 +222,56 @@ def test_the_next_minute_begins_anew() -> None:
     assert (verdict.is_allowed, verdict.retry_after) == (False, 1)
     now = 60.0
     assert allowed([limiter], 100, 60) == 60
+
+
+class CountingDirectory(KeyDirectory):
+    """Counts how often the table is read."""
+
+    reads = 0
+
+    async def _read_once(self, key_id: str) -> dict[str, Any] | None:
+        self.reads += 1
+        return await super()._read_once(key_id)
+
+
+def test_however_many_ask_for_a_key_one_reads_it_and_a_revoked_one_is_forgotten(
+    database: DatabaseEndpoint,
+) -> None:
+    writer = Writer(prepare_database(database, SECRET).writer)
+    key = new_key(SECRET, role=Role.ops, name="a", created_by="test")
+    presented = parse_key(key.token)
+    assert presented is not None
+    with connect(database) as connection:
+        store_key(connection, key)
+
+    async def ask() -> None:
+        await writer.open()
+        directory = CountingDirectory(writer, SECRET, seconds=60)
+        found = await asyncio.gather(*(directory.principal(presented) for _ in range(50)))
+        assert {each.actor for each in found if each} == {f"key:{key.key_id}"}
+        assert (len([each for each in found if each]), directory.reads) == (50, 1)
+        await directory.principal(presented)
+        assert directory.reads == 1
+        with connect(database) as connection:
+            revoke_key(connection, key.key_id)
+        assert await directory.principal(presented) is not None
+        directory.forget(key.key_id)
+        assert await directory.principal(presented) is None
+        quick = CountingDirectory(writer, SECRET, seconds=0.0)
+        assert await quick.principal(presented) is None
+        await writer.close()
+
+    try:
+        asyncio.run(ask())
+        eventually(lambda: _sessions_of_others(database) == 0)
+    finally:
+        drop_roles(database)
+
+
+def _sessions_of_others(database: DatabaseEndpoint) -> int:
+    with connect(database) as connection:
+        rows = connection.execute(
+            """select from pg_stat_activity
+               where datname = current_database() and usename <> current_user"""
+        ).fetchall()
+    return len(rows)

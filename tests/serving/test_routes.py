@@ -149,7 +149,7 @@ def answers() -> Iterator[type[BaseModel]]:
             yield model
 
 
-@pytest.mark.parametrize("model", answers(), ids=lambda each: each.__name__)
+@pytest.mark.parametrize("model", list(answers()), ids=lambda each: each.__name__)
 def test_every_answer_has_an_example_that_is_one(model: type[BaseModel]) -> None:
     example = example_of(model)
     assert set(example) <= set(model.model_fields)
