@@ -2,23 +2,26 @@
 
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 from own_postgres import OwnPostgres
+from pydantic import SecretStr
 from running_api import SECRET, RunningApi, running_api
 from served_marts import create_marts, fill_marts
 from waiting import eventually
 from workplace import Workplace
 
 from insight.database import DatabaseEndpoint
-from insight.services import stop
+from insight.services import RedisEndpoint, stop
 from insight.services.account import fallback_folder
 from insight.services.redis import EmbeddedRedis
 from serving.access.database_roles import prepare_database
@@ -60,6 +63,21 @@ def test_without_redis_a_segment_comes_from_postgres_and_says_so(
         eventually(lambda: client.get(path).headers["x-source"] == "redis")
         metrics = running.as_role(Role.ops).get("/metrics").text
         assert 'insight_api_segment_reads_total{source="redis"}' in metrics
+
+
+def test_a_redis_that_hangs_is_not_waited_for(
+    warehouse: DatabaseEndpoint, options: ApiOptions
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        hanging = replace(options, redis=RedisEndpoint(SecretStr(url)))
+        with (
+            running_api(warehouse, hanging) as running,
+            running.as_role(Role.analyst) as client,
+        ):
+            for _ in range(5):
+                answer = client.get("/v1/customers/c-003/segment")
+                assert (answer.status_code, answer.headers["x-source"]) == (200, "postgres")
 
 
 def test_without_postgres_it_is_told_and_with_it_all_goes_on(
