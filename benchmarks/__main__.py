@@ -16,6 +16,7 @@ from benchmarks import (
     rules,
     segmentation,
 )
+from benchmarks.api import plan as api_plan
 from benchmarks.comparison import Comparison
 from benchmarks.lifetime import plan as lifetime_plan
 from benchmarks.lifetime.report import report as report_lifetime
@@ -31,8 +32,7 @@ from benchmarks.warehouse.run import run as run_warehouse
 
 _NAMES = (
     "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "rules", "live",
-    "warehouse",
-    "streams",
+    "warehouse", "streams", "api",
 )  # fmt: skip
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
@@ -62,6 +62,8 @@ def main() -> None:
         _warehouse(arguments)
     if "streams" in names:
         _streams(arguments)
+    if "api" in names:
+        _api(arguments)
 
 
 def _arguments() -> argparse.Namespace:
@@ -92,6 +94,10 @@ def _arguments() -> argparse.Namespace:
     for name in _OPTIONS_OF_THE_WAREHOUSE:
         size = getattr(warehouse_plan.Options(), name)
         warehouse.add_argument(f"--{name.replace('_', '-')}", type=int, default=size)
+    api = parser.add_argument_group("api", "As with streams.")
+    for name in ("rate", "seconds", "rounds"):
+        size = getattr(api_plan.Options(), name)
+        api.add_argument(f"--api-{name}", type=int, default=size)
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(_NAMES):
         parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(_NAMES)}")
@@ -199,6 +205,21 @@ def _streams(arguments: argparse.Namespace) -> None:
     sys.stdout.write(f"\n{report(results)}\n")
     if options.is_whole:
         readme.write("streams", report(results))
+
+
+def _api(arguments: argparse.Namespace) -> None:
+    # The web framework is needed by this part only.
+    from benchmarks.api.run import report as report_api
+    from benchmarks.api.run import run as run_api
+
+    try:
+        options = api_plan.Options(arguments.api_rate, arguments.api_seconds, arguments.api_rounds)
+    except ValueError as error:
+        sys.exit(f"python -m benchmarks: {error}")
+    content = report_api(run_api(options), options)
+    sys.stdout.write(f"\n{content}\n")
+    if options.is_whole:
+        readme.write("api", content)
 
 
 if __name__ == "__main__":

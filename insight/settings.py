@@ -114,6 +114,31 @@ class Settings(BaseSettings):
         default=600.0, gt=0, description="how many simulated seconds pass in one real second"
     )
 
+    api_port: int = Field(
+        default=8000, ge=0, le=65535, description="port of the API; 0: a free one"
+    )
+    api_host: str = Field(default="127.0.0.1", description="address on which the API is served")
+    api_secret: SecretStr | None = Field(
+        default=None,
+        description="secret from which those of the API are derived; by default generated and kept",
+    )
+    api_requests_per_minute: int = Field(
+        default=6_000, ge=1, description="requests that a caller of the API may make in a minute"
+    )
+    api_connections: int = Field(
+        default=8, ge=1, le=30, description="most connections of the API that read the warehouse"
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="issuer of the bearer tokens that the API takes besides keys"
+    )
+    oidc_audience: str | None = Field(default=None, description="audience that they must be for")
+    oidc_jwks_url: str | None = Field(
+        default=None, description="where the issuer publishes the keys that sign them"
+    )
+    oidc_role_claim: str = Field(
+        default="role", min_length=1, description="claim that holds the role or a list of them"
+    )
+
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of a role's Prometheus metrics; 0 is none"
     )

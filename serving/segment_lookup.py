@@ -25,6 +25,19 @@ def lookup_key(customer_id: str) -> str:
     return f"insight:customer-segment:{customer_id}"
 
 
+def segment_of_lookup(customer_id: str, fields: dict[str, str]) -> dict[str, object] | None:
+    """One customer's segment from the fields of the lookup; None when they are not whole."""
+    try:
+        return {
+            "customer_id": customer_id,
+            "segment_id": int(fields["segment_id"]),
+            "segment_name": fields["segment_name"],
+            "updated_at": fields["updated_at"],
+        }
+    except (KeyError, ValueError):
+        return None
+
+
 def publish_segments(database: DatabaseEndpoint, endpoint: RedisEndpoint) -> int:
     """Write the lookup of every customer in `marts.fct_customer_segments`; how many there are.
 

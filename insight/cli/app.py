@@ -12,7 +12,9 @@ from rich.markup import escape
 from insight import log
 from insight.cli import (
     anomalies,
+    audit,
     job,
+    keys,
     lab,
     live,
     quarantine,
@@ -42,6 +44,8 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(lab.app, name="lab")
 app.add_typer(anomalies.app, name="anomalies")
 app.add_typer(segments.app, name="segments")
+app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 
 
 @app.callback()

@@ -1,0 +1,77 @@
+"""What the routes of one running server share."""
+
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from serving.access.masking import mask
+from serving.access.permissions import Permission, Principal
+from serving.access.rate_limit import RateLimiter
+from serving.access.sealing import Seal
+from serving.access.tokens import TokenVerifier
+from serving.api.gate import Gate, KeyDirectory
+from serving.api.meter import ApiMeter
+from serving.api.options import ApiOptions
+from serving.api.pages import Pager
+from serving.api.redis_link import RedisLink
+from serving.api.repetition import Repetition
+from serving.api.warehouse import Warehouse, Writer
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Connections and what stands on them; opened and closed with the server."""
+
+    options: ApiOptions
+    meter: ApiMeter
+    warehouse: Warehouse
+    writer: Writer
+    redis: RedisLink
+    gate: Gate
+    pager: Pager
+    repetition: Repetition
+
+    @classmethod
+    def of(cls, options: ApiOptions, meter: ApiMeter) -> "Serving":
+        """Nothing is connected before `open`."""
+        secret = options.secret
+        warehouse = Warehouse(options.database.reader, options.connections)
+        writer = Writer(options.database.writer)
+        link = RedisLink(options.redis)
+        gate = Gate(
+            KeyDirectory(writer, secret, options.key_cache_seconds),
+            TokenVerifier(options.oidc) if options.oidc else None,
+            RateLimiter(link.count),
+            RateLimiter(),
+            meter,
+            requests_per_minute=options.requests_per_minute,
+            failures_per_minute=options.failures_per_minute,
+        )
+        # AES-SIV takes two keys in one.
+        cursor_key = secret.derive("cursors 1") + secret.derive("cursors 2")
+        answer_key = secret.derive("answers 1") + secret.derive("answers 2")
+        pager = Pager(warehouse, Seal(cursor_key), secret.derive("masks"))
+        repetition = Repetition(writer, Seal(answer_key))
+        return cls(options, meter, warehouse, writer, link, gate, pager, repetition)
+
+    async def open(self) -> None:
+        await self.warehouse.open()
+        await self.writer.open()
+
+    async def close(self) -> None:
+        await self.redis.close()
+        await self.writer.close()
+        await self.warehouse.close()
+
+    def shown_id(self, customer_id: str, principal: Principal) -> str:
+        """A customer's id as the principal may see it; for what is not a row of a page."""
+        if principal.may(Permission.customers_read):
+            return customer_id
+        return mask(customer_id, self.options.secret.derive("masks"))
+
+
+def serving_of(connection: HTTPConnection) -> Serving:
+    """What the server of this request shares."""
+    serving = connection.app.state.serving
+    assert isinstance(serving, Serving)
+    return serving

@@ -1,0 +1,48 @@
+"""Schemathesis: requests made from the OpenAPI document, against a running server."""
+
+import os
+
+import httpx
+import hypothesis
+import pytest
+import schemathesis
+from running_api import RunningApi
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from serving.access.permissions import Role
+
+_EXAMPLES = int(os.environ.get("INSIGHT_SCHEMATHESIS_EXAMPLES", "8"))
+
+
+@pytest.fixture(scope="module")
+def api_schema(api: RunningApi) -> schemathesis.BaseSchema:
+    schema = schemathesis.openapi.from_url(f"{api.address}/v1/openapi.json")
+    schema.config.update(base_url=api.address)
+    return schema
+
+
+@pytest.fixture(scope="module")
+def token(api: RunningApi) -> str:
+    return api.key(Role.admin)
+
+
+schema = schemathesis.pytest.from_fixture("api_schema")
+
+
+@schema.parametrize()
+@hypothesis.settings(max_examples=_EXAMPLES, derandomize=True, database=None)
+def test_answers_are_as_the_document_says(case: schemathesis.Case, token: str) -> None:
+    # No schema can say which text is a sealed cursor, that a period ends after it begins, or that
+    # an idempotency key was used.
+    given = {*(case.query or ()), *(case.headers or ())}
+    beyond_the_schema = {"cursor", "first_day", "last_day", "Idempotency-Key"} & given
+    case.call_and_validate(
+        headers={"Authorization": f"Bearer {token}"},
+        excluded_checks=[positive_data_acceptance] if beyond_the_schema else [],
+    )
+
+
+def test_the_document_is_openapi(api: RunningApi) -> None:
+    document = httpx.get(f"{api.address}/v1/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert len(document["paths"]) >= 25

@@ -1,0 +1,164 @@
+"""Redis away, Postgres away, and an end in order."""
+
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from own_postgres import OwnPostgres
+from pydantic import SecretStr
+from running_api import SECRET, RunningApi, running_api
+from served_marts import create_marts, fill_marts
+from waiting import eventually
+from workplace import Workplace
+
+from insight.database import DatabaseEndpoint
+from insight.services import RedisEndpoint, stop
+from insight.services.account import fallback_folder
+from insight.services.redis import EmbeddedRedis
+from serving.access.database_roles import prepare_database
+from serving.access.permissions import Role
+from serving.api.options import ApiOptions
+from serving.segment_lookup import publish_segments
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    server = EmbeddedRedis(tmp_path / "redis", tmp_path / "redis.log")
+    yield server
+    server.stop()
+
+
+def test_without_redis_a_segment_comes_from_postgres_and_says_so(
+    warehouse: DatabaseEndpoint, options: ApiOptions, own_redis: EmbeddedRedis
+) -> None:
+    endpoint = own_redis.start()
+    path = "/v1/customers/c-003/segment"
+    with (
+        running_api(warehouse, replace(options, redis=endpoint)) as running,
+        running.as_role(Role.analyst) as client,
+    ):
+        unfilled = client.get(path)
+        assert unfilled.headers["x-source"] == "postgres"
+        publish_segments(warehouse, endpoint)
+        filled = client.get(path)
+        assert filled.headers["x-source"] == "redis"
+        assert filled.json()["segment_name"] == unfilled.json()["segment_name"] == "Segment 3"
+        own_redis.stop()
+        for _ in range(3):
+            away = client.get(path)
+            assert (away.status_code, away.headers["x-source"]) == (200, "postgres")
+        assert client.get("/v1/customers/nobody/segment").status_code == 404
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["redis"]) == (200, "down")
+        own_redis.start()
+        eventually(lambda: client.get(path).headers["x-source"] == "redis")
+        metrics = running.as_role(Role.ops).get("/metrics").text
+        assert 'insight_api_segment_reads_total{source="redis"}' in metrics
+
+
+def test_a_redis_that_hangs_is_not_waited_for(
+    warehouse: DatabaseEndpoint, options: ApiOptions
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        hanging = replace(options, redis=RedisEndpoint(SecretStr(url)))
+        with (
+            running_api(warehouse, hanging) as running,
+            running.as_role(Role.analyst) as client,
+        ):
+            for _ in range(5):
+                answer = client.get("/v1/customers/c-003/segment")
+                assert (answer.status_code, answer.headers["x-source"]) == (200, "postgres")
+
+
+def test_without_postgres_it_is_told_and_with_it_all_goes_on(
+    options: ApiOptions, own_redis: EmbeddedRedis
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="insight-api-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        server = OwnPostgres(Path(folder))
+        try:
+            create_marts(server.endpoint)
+            fill_marts(server.endpoint)
+            roles = prepare_database(server.endpoint, SECRET)
+            here = replace(options, database=roles, redis=own_redis.start(), key_cache_seconds=60)
+            with running_api(server.endpoint, here) as running:
+                _answers_before_during_and_after(running, server)
+        finally:
+            server.stop()
+
+
+def _answers_before_during_and_after(running: RunningApi, server: OwnPostgres) -> None:
+    with running.as_role(Role.analyst) as client:
+        assert client.get("/v1/stores").status_code == 200
+        server.crash()
+        answer = client.get("/v1/stores")
+        assert answer.status_code == 503
+        assert "127.0.0.1" not in answer.text
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/healthz").status_code == 200
+        server.start()
+        eventually(lambda: client.get("/readyz").status_code == 200)
+        eventually(lambda: client.get("/v1/stores").status_code == 200)
+
+
+@pytest.fixture
+def workplace(project_root: Path) -> Iterator[Workplace]:
+    with tempfile.TemporaryDirectory(prefix="insight-api-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        home = Path(folder) / "home"
+        yield Workplace(home, project_root / "dbt_pipeline")
+        stop(home, now=True)
+        subprocess.run(["rm", "-rf", str(fallback_folder(home))], check=True)
+
+
+def test_the_role_serves_keys_of_the_command_line_and_ends_in_order(workplace: Workplace) -> None:
+    role = workplace.start("api")
+    try:
+        assert role.stdout is not None
+        line = next(line for line in role.stdout if line.startswith("API"))
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found
+        address = found[0]
+        made = workplace.insight("keys", "create", "--role", "admin", "--expires", "90d")
+        assert made.returncode == 0, made.stderr
+        token = made.stdout.strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        assert httpx.get(f"{address}/v1/me", headers=headers).json()["roles"] == ["admin"]
+        empty = httpx.get(f"{address}/v1/customers", headers=headers)
+        assert (empty.status_code, "insight run" in empty.text) == (503, True)
+        listed = workplace.insight("keys", "list")
+        key_id = token.split("_")[1]
+        assert key_id in listed.stdout
+        assert token not in listed.stdout
+        assert workplace.insight("keys", "revoke", key_id).returncode == 0
+        eventually(lambda: httpx.get(f"{address}/v1/me", headers=headers).status_code == 401)
+        checked = workplace.insight("audit", "verify")
+        assert "2 rows, unbroken. Head: 2:" in checked.stdout
+        head = checked.stdout.split("Head: ")[1].strip()
+        assert workplace.insight("audit", "verify", "--expect", head).returncode == 0
+        wrong = workplace.insight("audit", "verify", "--expect", f"9:{'a' * 64}")
+        assert (wrong.returncode, "rows 3 to 9 were cut off" in wrong.stdout) == (1, True)
+        started = time.monotonic()
+        role.send_signal(signal.SIGTERM)
+        assert role.wait(30) == 0
+        assert time.monotonic() - started < 30
+    finally:
+        role.kill()
+        role.wait()
+
+
+def test_a_taken_port_is_told(workplace: Workplace, api: RunningApi) -> None:
+    port = api.address.rpartition(":")[2]
+    refused = workplace.insight("api", "--port", port)
+    assert refused.returncode == 1
+    assert "--port" in refused.stderr

@@ -1,0 +1,156 @@
+"""Which routes there are, whom they let in, and what they answer."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from running_api import RunningApi
+from served_marts import contracts, is_not_null
+
+from serving.access.permissions import PERMISSIONS, Permission, Role
+from serving.api.app import create_app
+from serving.api.gate import declared, open_to_all
+from serving.api.models.administration import KeyRequest
+from serving.api.models.parts import Answer, example_of
+from serving.api.options import ApiOptions
+from serving.api.pages import Listing
+from serving.api.routes import customers, retail, sales, segmentation
+
+PUBLIC = {"/healthz", "/readyz", "/v1/openapi.json"}
+EXAMPLES = {"stream": "transactions", "customer_id": "c-000", "key_id": "000000000000"}
+
+
+def dependencies_of(dependant: Dependant) -> Iterator[object]:
+    for each in dependant.dependencies:
+        yield each.call
+        yield from dependencies_of(each)
+
+
+def permission_of(route: APIRoute) -> list[Permission]:
+    calls = list(dependencies_of(route.dependant))
+    return [found for call in calls if (found := declared(call)) is not None]
+
+
+def test_every_route_declares_one_permission_or_that_it_is_open(options: ApiOptions) -> None:
+    for route in create_app(options).routes:
+        assert isinstance(route, APIRoute), f"{route} cannot declare a permission"
+        permissions = permission_of(route)
+        is_open = open_to_all in list(dependencies_of(route.dependant))
+        assert len(permissions) + is_open == 1, route.path
+        assert is_open == (route.path in PUBLIC), route.path
+
+
+def test_each_role_gets_into_the_routes_of_its_permissions_and_no_other(
+    api: RunningApi, clients: Callable[[Role | None], httpx.Client], options: ApiOptions
+) -> None:
+    seen = 0
+    for route in create_app(options).routes:
+        assert isinstance(route, APIRoute)
+        if route.path in PUBLIC:
+            continue
+        (permission,) = permission_of(route)
+        path = re.sub(r"\{(\w+)\}", lambda found: EXAMPLES[found[1]], route.path)
+        for method in route.methods:
+            for role in (None, *Role):
+                answer = clients(role).request(method, path, json={} if method != "GET" else None)
+                seen += 1
+                if role is None:
+                    assert answer.status_code == 401, (method, path)
+                elif permission not in PERMISSIONS[role]:
+                    assert answer.status_code == 403, (method, path, role)
+                else:
+                    # 404 and 422 come after the gate: the key or the body is none.
+                    assert answer.status_code in (200, 404, 422), (method, path, role, answer.text)
+    assert seen > 100
+
+
+def test_open_routes_need_no_key(clients: Callable[[Role | None], httpx.Client]) -> None:
+    for path in PUBLIC:
+        assert clients(None).get(path).status_code == 200
+
+
+def test_every_permission_belongs_to_somebody_and_admin_has_all() -> None:
+    assert PERMISSIONS[Role.admin] == frozenset(Permission)
+    assert set(PERMISSIONS) == set(Role)
+
+
+LISTINGS: list[Listing[Any]] = [
+    value
+    for module in (customers, retail, sales, segmentation)
+    for value in vars(module).values()
+    if isinstance(value, Listing)
+]
+
+_JSON_TYPES = {
+    "text": {"string"},
+    "text[]": {"array"},
+    "integer": {"integer"},
+    "bigint": {"integer"},
+    "boolean": {"boolean"},
+    "date": {"string"},
+    "timestamp with time zone": {"string"},
+    "numeric": {"string"},
+}
+
+
+@pytest.mark.parametrize("listing", LISTINGS, ids=lambda each: each.table)
+def test_a_model_is_what_the_contract_of_its_mart_says(listing: Listing[Any]) -> None:
+    contract = contracts()[listing.table]
+    columns = {column["name"]: column for column in contract["columns"]}
+    schema = listing.model.model_json_schema(mode="serialization")["properties"]
+    for name, shown in schema.items():
+        if listing.relation is not None and name not in columns:
+            continue
+        column = columns[name]
+        types = {part["type"] for part in shown.get("anyOf", [shown])}
+        wanted = _JSON_TYPES[column["data_type"].partition("(")[0]]
+        assert types == wanted | (set() if is_not_null(column) else {"null"}), name
+    (key,) = (c["columns"] for c in contract["constraints"] if c["type"] == "primary_key")
+    # A page could lose rows between two others if its order were not that of a key.
+    assert set(listing.key) == set(key) or listing.key in (
+        ("refunded_at", "refund_id"),
+        ("run_number",),
+    )
+    assert set(listing.key) <= set(schema)
+
+
+# Lists of models that have one.
+WITHOUT_EXAMPLE = {"Answer", "Keys", "SegmentSummaries"}
+
+
+def test_the_openapi_document_is_complete(options: ApiOptions) -> None:
+    document = create_app(options).openapi()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["description"], path
+            assert operation["tags"], path
+            for parameter in operation.get("parameters", []):
+                assert parameter["description"], (path, parameter["name"])
+            statuses = set(operation["responses"])
+            assert {"422", "500"} <= statuses
+            assert ("401" in statuses) == bool(operation.get("security")), (method, path)
+    for name, schema in document["components"]["schemas"].items():
+        for field, shown in schema.get("properties", {}).items():
+            parts = [shown, *shown.get("anyOf", ())]
+            assert any({"description", "$ref"} & set(part) for part in parts), (name, field)
+
+
+def answers() -> Iterator[type[BaseModel]]:
+    waiting: list[type[BaseModel]] = [Answer, KeyRequest]
+    while waiting:
+        model = waiting.pop()
+        waiting += model.__subclasses__()
+        if not model.__name__.startswith("_") and model.__name__ not in WITHOUT_EXAMPLE:
+            yield model
+
+
+@pytest.mark.parametrize("model", list(answers()), ids=lambda each: each.__name__)
+def test_every_answer_has_an_example_that_is_one(model: type[BaseModel]) -> None:
+    example = example_of(model)
+    assert set(example) <= set(model.model_fields)
+    model.model_validate(example)
