@@ -17,12 +17,12 @@ from benchmarks.target import Target, verdicts
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.services import open_services
 from insight.settings import load_settings
-from segmentation import yaml_form
-from segmentation.arrivals import create_indexes, create_tables, note_arrivals
-from segmentation.catalogue import Stream, build_catalogue
-from segmentation.compile import Dedupe, compile_rule
-from segmentation.run import preview
-from segmentation.yaml_form import read_rule
+from segmentation.queries.compile import Dedupe, compile_rule
+from segmentation.queries.run import preview
+from segmentation.rules import yaml_form
+from segmentation.rules.catalogue import Stream, build_catalogue
+from segmentation.rules.yaml_form import read_rule
+from segmentation.runtime.arrivals import create_indexes, create_tables, note_arrivals
 from streaming.contract import Contract, load_contracts
 from streaming.registry import open_registry
 from streaming.tables import copy_statement

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from segmentation.catalogue import build_catalogue
-from segmentation.spec import Rule
+from segmentation.rules.catalogue import build_catalogue
+from segmentation.rules.spec import Rule
 from streaming.contract import load_contracts
 
 CONTRACTS = load_contracts()

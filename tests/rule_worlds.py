@@ -8,12 +8,12 @@ from psycopg import sql
 from random_rules import CATALOGUE, MEMBERS, OTHER_SEGMENT, TRAITS, rule_of
 
 from insight.database import Connection
-from segmentation.arrivals import create_tables
-from segmentation.catalogue import Catalogue, Stream, build_catalogue
-from segmentation.compile import Dedupe, Output, compile_rule
-from segmentation.evaluator import Customer, Result, evaluate, first_landed
-from segmentation.plan import make_plan, population_of
-from segmentation.spec import Rule
+from segmentation.queries.compile import Dedupe, Output, compile_rule
+from segmentation.queries.evaluator import Customer, Result, evaluate, first_landed
+from segmentation.queries.plan import make_plan, population_of
+from segmentation.rules.catalogue import Catalogue, Stream, build_catalogue
+from segmentation.rules.spec import Rule
+from segmentation.runtime.arrivals import create_tables
 from streaming.contract import load_contracts
 from streaming.tables import create_raw_table
 

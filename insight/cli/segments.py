@@ -17,10 +17,10 @@ from insight.errors import InputError
 from insight.services import open_services
 
 if TYPE_CHECKING:
-    from segmentation.catalogue import Catalogue
-    from segmentation.checks import Finding
-    from segmentation.run import Explanation, Preview
-    from segmentation.yaml_form import RuleFile
+    from segmentation.queries.run import Explanation, Preview
+    from segmentation.rules.catalogue import Catalogue
+    from segmentation.rules.checks import Finding
+    from segmentation.rules.yaml_form import RuleFile
 
 app = typer.Typer(help="Segments by rule: check, explain and try them.", no_args_is_help=True)
 
@@ -42,9 +42,9 @@ AsOf = Annotated[
 @app.command()
 def validate(context: typer.Context, file: RuleArgument) -> None:
     """Check a rule: what is wrong with it, and what is hardly meant."""
-    from segmentation.lint import lint
-    from segmentation.sentences import rule_sentence
-    from segmentation.yaml_form import InvalidRuleError, read_rule
+    from segmentation.rules.lint import lint
+    from segmentation.rules.sentences import rule_sentence
+    from segmentation.rules.yaml_form import InvalidRuleError, read_rule
 
     try:
         read = read_rule(file)
@@ -63,7 +63,7 @@ def validate(context: typer.Context, file: RuleArgument) -> None:
 @app.command()
 def explain(context: typer.Context, file: RuleArgument, as_of: AsOf = None) -> None:
     """Print a rule as a sentence, as SQL for Postgres and Spark, and the plan of Postgres."""
-    from segmentation import run
+    from segmentation.queries import run
 
     with _warehouse(context) as (connection, catalogue):
         read = _checked(file, catalogue)
@@ -81,7 +81,7 @@ def preview(
     style: Annotated[TableFormat, typer.Option("--format", "-f")] = TableFormat.table,
 ) -> None:
     """Count the customers a rule would have, for each condition too; name some of them."""
-    from segmentation import run
+    from segmentation.queries import run
 
     with _warehouse(context) as (connection, catalogue):
         read = _checked(file, catalogue)
@@ -95,14 +95,14 @@ def preview(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a rule, for editors and other programs."""
-    from segmentation.schema import schema_text
+    from segmentation.rules.schema import schema_text
 
     sys.stdout.write(schema_text())
 
 
 @contextmanager
 def _warehouse(context: typer.Context) -> Iterator[tuple[Connection, "Catalogue"]]:
-    from segmentation.run import open_catalogue
+    from segmentation.queries.run import open_catalogue
 
     with open_services(settings_of(context)) as services, connect(services.database) as connection:
         yield connection, open_catalogue(connection)
@@ -110,8 +110,8 @@ def _warehouse(context: typer.Context) -> Iterator[tuple[Connection, "Catalogue"
 
 def _checked(file: Path, catalogue: "Catalogue") -> "RuleFile":
     """The rule of a file, without errors. Raises InputError that names file and line."""
-    from segmentation.checks import errors
-    from segmentation.yaml_form import read_rule
+    from segmentation.rules.checks import errors
+    from segmentation.rules.yaml_form import read_rule
 
     read = read_rule(file)
     if found := errors(read.rule, catalogue):

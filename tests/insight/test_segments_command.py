@@ -14,8 +14,8 @@ from insight.cli.app import app
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import InputError
 from insight.services import Services
-from segmentation import yaml_form
-from segmentation.arrivals import create_indexes, create_tables
+from segmentation.rules import yaml_form
+from segmentation.runtime.arrivals import create_indexes, create_tables
 from streaming.contract import load_contracts
 from streaming.registry import open_registry
 

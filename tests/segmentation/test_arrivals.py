@@ -7,11 +7,11 @@ from random_rules import CATALOGUE, START, rule_of
 from rule_worlds import add, asked, customers_of, fill
 
 from insight.database import Connection
-from segmentation.arrivals import note_arrivals
-from segmentation.compile import Dedupe
-from segmentation.evaluator import evaluate
-from segmentation.plan import make_plan
-from segmentation.run import read_customer
+from segmentation.queries.compile import Dedupe
+from segmentation.queries.evaluator import evaluate
+from segmentation.queries.plan import make_plan
+from segmentation.queries.run import read_customer
+from segmentation.runtime.arrivals import note_arrivals
 
 SALES = CATALOGUE.streams["transactions"]
 ONE = rule_of(

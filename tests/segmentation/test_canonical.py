@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_rules import conditions, leaves, rule_of, rules
 
-from segmentation.canonical import (
+from segmentation.rules.canonical import (
     canonical_condition,
     canonical_rule,
     canonical_text,
@@ -16,7 +16,7 @@ from segmentation.canonical import (
     leaf_sha,
     spec_sha,
 )
-from segmentation.spec import Rule, walk_leaves
+from segmentation.rules.spec import Rule, walk_leaves
 
 quick = settings(max_examples=100)
 

@@ -13,20 +13,20 @@ from random_rules import CATALOGUE, rule_of, rules
 from rule_worlds import CATALOGUE_WITH_OTHERS
 from sqlglot import parse_one
 
-from segmentation import schema as schema_module
-from segmentation.catalogue import UNKNOWN_CUSTOMER
-from segmentation.compile import Dedupe, Output, compile_rule
-from segmentation.schema import SCHEMA_FILE, schema_text
-from segmentation.spec import Rule
-from segmentation.syntax import Dialect
-from segmentation.yaml_form import read_rule
+from segmentation.queries.compile import Dedupe, Output, compile_rule
+from segmentation.queries.syntax import Dialect
+from segmentation.rules import schema as schema_module
+from segmentation.rules.catalogue import UNKNOWN_CUSTOMER
+from segmentation.rules.schema import SCHEMA_FILE, schema_text
+from segmentation.rules.spec import Rule
+from segmentation.rules.yaml_form import read_rule
 
 EXAMPLE = Path(schema_module.__file__).parent / "examples" / "big_recent_spenders.yaml"
 AS_OF = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def test_the_published_schema_is_current() -> None:
-    assert SCHEMA_FILE.read_text() == schema_text(), "run: python -m segmentation.schema"
+    assert SCHEMA_FILE.read_text() == schema_text(), "run: python -m segmentation.rules.schema"
 
 
 @given(rules)

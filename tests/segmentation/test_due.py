@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from random_rules import START, STEP, STEPS, moments, rule_of, rules, worlds
 from rule_worlds import CATALOGUE_WITH_OTHERS, World, customers_of
 
-from segmentation.due import next_due
-from segmentation.evaluator import Customer, evaluate
-from segmentation.plan import Plan, make_plan
-from segmentation.spec import Rule
-from segmentation.windows import TICK
+from segmentation.queries.due import next_due
+from segmentation.queries.evaluator import Customer, evaluate
+from segmentation.queries.plan import Plan, make_plan
+from segmentation.rules.spec import Rule
+from segmentation.rules.windows import TICK
 
 # Every window but those of a quarter or a year is over by then.
 _TRIED = STEPS + 70

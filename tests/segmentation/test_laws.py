@@ -21,7 +21,7 @@ from random_rules import (
 from rule_worlds import World, asked, fill, members_in_python, members_in_sql
 
 from insight.database import Connection
-from segmentation.compile import Output
+from segmentation.queries.compile import Output
 
 anew = settings(
     max_examples=25,

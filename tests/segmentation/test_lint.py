@@ -8,10 +8,10 @@ from random_rules import CATALOGUE, conditions, moments, rule_of, worlds
 from rule_worlds import CATALOGUE_WITH_OTHERS, World, results_of
 
 from insight.errors import InputError
-from segmentation.catalogue import build_catalogue
-from segmentation.checks import errors
-from segmentation.lint import lint, warnings
-from segmentation.plan import make_plan
+from segmentation.queries.plan import make_plan
+from segmentation.rules.catalogue import build_catalogue
+from segmentation.rules.checks import errors
+from segmentation.rules.lint import lint, warnings
 from streaming.contract import load_contracts
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from random_rules import rule_of
 
-from segmentation.sentences import rule_sentence
+from segmentation.rules.sentences import rule_sentence
 
 COUNT = {"kind": "aggregate", "stream": "transactions", "function": "count",
          "window": "last 30d", "op": "gt", "value": 5}  # fmt: skip

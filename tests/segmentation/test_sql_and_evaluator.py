@@ -9,10 +9,10 @@ from random_rules import CATALOGUE, CUSTOMERS, moments, rules, worlds
 from rule_worlds import CATALOGUE_WITH_OTHERS, World, add, asked, customers_of, fill, results_of
 
 from insight.database import Connection
-from segmentation.arrivals import note_arrivals
-from segmentation.compile import SAMPLES, Dedupe, Output
-from segmentation.plan import make_plan
-from segmentation.spec import Aggregate, Rule
+from segmentation.queries.compile import SAMPLES, Dedupe, Output
+from segmentation.queries.plan import make_plan
+from segmentation.rules.spec import Aggregate, Rule
+from segmentation.runtime.arrivals import note_arrivals
 
 # The database is filled anew by each example.
 anew = settings(

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from insight.errors import InputError
-from segmentation import yaml_form
-from segmentation.spec import Rule
-from segmentation.yaml_form import InvalidRuleError, parse_rule, read_rule
+from segmentation.rules import yaml_form
+from segmentation.rules.spec import Rule
+from segmentation.rules.yaml_form import InvalidRuleError, parse_rule, read_rule
 
 EXAMPLES = Path(yaml_form.__file__).parent / "examples"
 FILE = Path("rule.yaml")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from insight.database import Connection, DatabaseEndpoint, connect
-from segmentation.catalogue import Stream
+from segmentation.rules.catalogue import Stream
 
 _LOCK = 7_203_411_983
 

@@ -13,21 +13,10 @@ from enum import StrEnum
 
 from sqlglot import exp
 
-from segmentation import spec
-from segmentation.buckets import bucket_limit, salted
-from segmentation.catalogue import (
-    CUSTOMER_DIMENSION,
-    TRAITS_DOMAIN,
-    UNKNOWN_CUSTOMER,
-    Catalogue,
-    Field,
-    Stream,
-)
-from segmentation.checks import result_field, typed_value
-from segmentation.plan import Measure, Plan, Scan, Tree, has_start, make_plan, window_bounds
-from segmentation.sequences import sequence_ctes
-from segmentation.spec import Filter, Rule, Trait
-from segmentation.syntax import (
+from segmentation.queries.buckets import bucket_limit, salted
+from segmentation.queries.plan import Measure, Plan, Scan, Tree, has_start, make_plan, window_bounds
+from segmentation.queries.sequences import sequence_ctes
+from segmentation.queries.syntax import (
     Dialect,
     both,
     column,
@@ -43,7 +32,18 @@ from segmentation.syntax import (
     table,
     when,
 )
-from segmentation.windows import Window
+from segmentation.rules import spec
+from segmentation.rules.catalogue import (
+    CUSTOMER_DIMENSION,
+    TRAITS_DOMAIN,
+    UNKNOWN_CUSTOMER,
+    Catalogue,
+    Field,
+    Stream,
+)
+from segmentation.rules.checks import result_field, typed_value
+from segmentation.rules.spec import Filter, Rule, Trait
+from segmentation.rules.windows import Window
 
 SCHEMA = "segmentation"
 READS, REPEATED, KNOWN, MEMBERS = (
@@ -57,7 +57,7 @@ class Dedupe(StrEnum):
     """How an event that arrived twice is counted once: the row that landed first counts.
 
     `searched` looks for an earlier row of each id, and needs no state. `noted` reads the rows that
-    `segmentation.arrivals` has read, but for those that it noted as repeated.
+    `segmentation.runtime.arrivals` has read, but for those that it noted as repeated.
     """
 
     searched = "searched"

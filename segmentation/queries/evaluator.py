@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
-from segmentation import spec
-from segmentation.buckets import in_bucket
-from segmentation.catalogue import Catalogue, Field, Stream
-from segmentation.checks import result_field, typed_value
-from segmentation.plan import Plan, compare, truth
+from segmentation.queries.buckets import in_bucket
+from segmentation.queries.plan import Plan, compare, truth
+from segmentation.rules import spec
+from segmentation.rules.catalogue import Catalogue, Field, Stream
+from segmentation.rules.checks import result_field, typed_value
 
 Row = Mapping[str, object]
 

@@ -9,8 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from insight.errors import InputError
-from segmentation.checks import Finding
-from segmentation.spec import Rule
+from segmentation.rules.checks import Finding
+from segmentation.rules.spec import Rule
 
 # Enough for a list of the longest ids; more is no rule.
 MOST_BYTES = 2_000_000

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from segmentation.windows import AnyWindow, Duration
+from segmentation.rules.windows import AnyWindow, Duration
 
 SPEC_VERSION = 1
 MAX_DEPTH = 8

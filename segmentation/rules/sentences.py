@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from segmentation import spec
-from segmentation.checks import shown
-from segmentation.windows import Between, Lifetime, Offset, Rolling, ToDate, Window
+from segmentation.rules import spec
+from segmentation.rules.checks import shown
+from segmentation.rules.windows import Between, Lifetime, Offset, Rolling, ToDate, Window
 
 _COMPARED = {
     "eq": "is",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from segmentation.spec import Rule
+from segmentation.rules.spec import Rule
 from streaming.model import Column, Contract
 from streaming.tables import SCHEMA
 

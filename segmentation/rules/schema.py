@@ -1,10 +1,10 @@
-"""The published JSON Schema of a rule: `python -m segmentation.schema` writes it."""
+"""The published JSON Schema of a rule: `python -m segmentation.rules.schema` writes it."""
 
 import json
 import sys
 from pathlib import Path
 
-from segmentation.spec import Rule
+from segmentation.rules.spec import Rule
 
 SCHEMA_FILE = Path(__file__).with_name("rule.schema.json")
 

@@ -7,10 +7,10 @@ at those moments can the result change by itself.
 from collections.abc import Iterator
 from datetime import datetime
 
-from segmentation import spec
-from segmentation.catalogue import Catalogue
-from segmentation.evaluator import Customer, evaluate, matching_events
-from segmentation.plan import Plan
+from segmentation.queries.evaluator import Customer, evaluate, matching_events
+from segmentation.queries.plan import Plan
+from segmentation.rules import spec
+from segmentation.rules.catalogue import Catalogue
 
 # Looking further ahead costs more than waking up once in vain.
 MOST_LOOKS = 50

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from segmentation import spec
-from segmentation.canonical import canonical_text, distinct_leaves, leaf_sha
-from segmentation.catalogue import TRAITS_DOMAIN, Catalogue, Stream
-from segmentation.checks import refuse_errors
-from segmentation.spec import Condition, Leaf, Rule
-from segmentation.windows import Lifetime, Window
+from segmentation.rules import spec
+from segmentation.rules.canonical import canonical_text, distinct_leaves, leaf_sha
+from segmentation.rules.catalogue import TRAITS_DOMAIN, Catalogue, Stream
+from segmentation.rules.checks import refuse_errors
+from segmentation.rules.spec import Condition, Leaf, Rule
+from segmentation.rules.windows import Lifetime, Window
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from psycopg import sql
 
 from insight.database import Connection
 from insight.errors import InputError
-from segmentation import spec
-from segmentation.arrivals import note_arrivals
-from segmentation.canonical import spec_sha
-from segmentation.catalogue import CUSTOMER_DIMENSION, Catalogue, build_catalogue
-from segmentation.compile import MEMBERS, SCHEMA, Dedupe, Output, Query, compile_rule
-from segmentation.evaluator import Customer
-from segmentation.plan import Plan, make_plan
-from segmentation.sentences import condition_sentence, rule_sentence
-from segmentation.spec import Rule
-from segmentation.syntax import Dialect
+from segmentation.queries.compile import MEMBERS, SCHEMA, Dedupe, Output, Query, compile_rule
+from segmentation.queries.evaluator import Customer
+from segmentation.queries.plan import Plan, make_plan
+from segmentation.queries.syntax import Dialect
+from segmentation.rules import spec
+from segmentation.rules.canonical import spec_sha
+from segmentation.rules.catalogue import CUSTOMER_DIMENSION, Catalogue, build_catalogue
+from segmentation.rules.sentences import condition_sentence, rule_sentence
+from segmentation.rules.spec import Rule
+from segmentation.runtime.arrivals import note_arrivals
 from streaming.contract import load_contracts
 from streaming.registry import active_contracts
 

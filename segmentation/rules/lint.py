@@ -13,14 +13,14 @@ from decimal import Decimal
 from itertools import pairwise, product
 from typing import Any
 
-from segmentation import spec
-from segmentation.buckets import bucket_limit
-from segmentation.canonical import canonical_condition, canonical_text, leaf_sha
-from segmentation.catalogue import Catalogue, Field
-from segmentation.checks import Finding, errors, result_field, typed_value
-from segmentation.plan import compare, measure_of, tree_of, truth
-from segmentation.spec import Condition, Rule, walk
-from segmentation.windows import is_empty
+from segmentation.queries.buckets import bucket_limit
+from segmentation.queries.plan import compare, measure_of, tree_of, truth
+from segmentation.rules import spec
+from segmentation.rules.canonical import canonical_condition, canonical_text, leaf_sha
+from segmentation.rules.catalogue import Catalogue, Field
+from segmentation.rules.checks import Finding, errors, result_field, typed_value
+from segmentation.rules.spec import Condition, Rule, walk
+from segmentation.rules.windows import is_empty
 
 # More combinations than this are not tried.
 _MOST_COMBINATIONS = 20_000

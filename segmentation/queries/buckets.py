@@ -2,7 +2,7 @@
 
 import hashlib
 
-from segmentation.spec import Bucket
+from segmentation.rules.spec import Bucket
 
 _HASHES = 2**32
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from segmentation import spec
-from segmentation.syntax import (
+from segmentation.queries.syntax import (
     both,
     column,
     comparison,
@@ -22,9 +21,10 @@ from segmentation.syntax import (
     running_max,
     when,
 )
+from segmentation.rules import spec
 
 if TYPE_CHECKING:
-    from segmentation.compile import Compiler
+    from segmentation.queries.compile import Compiler
 
 CUSTOMER, AT = "customer_id", "at"
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from segmentation.spec import SPEC_VERSION, Condition, Leaf, Rule, walk_leaves
+from segmentation.rules.spec import SPEC_VERSION, Condition, Leaf, Rule, walk_leaves
 
 _COMMUTING = frozenset({"all", "any", "n_of"})
 

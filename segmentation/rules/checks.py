@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Literal
 
 from insight.errors import InputError
-from segmentation.catalogue import Catalogue, Field, Stream
-from segmentation.spec import (
+from segmentation.rules.catalogue import Catalogue, Field, Stream
+from segmentation.rules.spec import (
     Aggregate,
     Filter,
     Member,
@@ -22,7 +22,7 @@ from segmentation.spec import (
     steps_of,
     walk,
 )
-from segmentation.windows import parse_moment
+from segmentation.rules.windows import parse_moment
 
 Severity = Literal["error", "warning"]
 
