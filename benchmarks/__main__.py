@@ -116,7 +116,7 @@ def _parts(names: Sequence[str]) -> None:
     if "batch" in names:
         rows.append(_row(_batch()))
     if "segmentation" in names:
-        measured = segmentation.queries.run()
+        measured = segmentation.run()
         rows.append(_row(measured.comparison))
         targets = f"\n\n{verdicts(measured.targets)}"
     head = ("part", "size", "ours, s", "baseline", "baseline, s", "ratio")
