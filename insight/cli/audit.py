@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
+from insight.audit import Head, verify
 from insight.cli.state import out, settings_of
 from insight.errors import IntegrityError
 from insight.services import open_services
-from serving.access.audit import Head, verify
 
 app = typer.Typer(help="The log of who changed what.", no_args_is_help=True)
 

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
+from insight import audit
+from insight.audit import AuditEvent
 from insight.cli.report import TableFormat, print_rows
 from insight.cli.state import err, out, settings_of
 from insight.database import connect
 from insight.services import open_services
-from serving.access import audit
-from serving.access.audit import AuditEvent
 from serving.access.keys import lifetime_of, list_keys, new_key, revoke_key, store_key
 from serving.access.permissions import Role
 from serving.access.server_secret import load_secret

@@ -5,9 +5,9 @@ import threading
 import psycopg
 import pytest
 
+from insight.audit import AuditEvent, Head, record, verify
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import InputError
-from serving.access.audit import AuditEvent, Head, record, verify
 from serving.access.tables import create_tables
 
 
@@ -89,7 +89,7 @@ def test_exchanged_rows_are_found(log: DatabaseEndpoint) -> None:
 
 
 def test_a_row_whose_own_hash_was_made_anew_no_longer_fits_the_next(log: DatabaseEndpoint) -> None:
-    from serving.access.tables import AUDITED_TEXT
+    from insight.audit import AUDITED_TEXT
 
     hashed = f"sha256(convert_to({AUDITED_TEXT.format(row='audit_log')}, 'UTF8'))"
     tamper(

@@ -15,8 +15,8 @@ from fastapi import APIRouter, Depends
 from prometheus_client.parser import text_string_to_metric_families
 from running_api import RunningApi, running_api
 
+from insight.audit import verify
 from insight.database import DatabaseEndpoint, connect
-from serving.access.audit import verify
 from serving.access.masking import PREFIX
 from serving.access.permissions import Role
 from serving.access.server_secret import ServerSecret

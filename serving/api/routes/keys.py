@@ -9,8 +9,8 @@ from psycopg import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.access import audit
-from serving.access.audit import AuditEvent
+from insight import audit
+from insight.audit import AuditEvent
 from serving.access.keys import INSERT, REVOKE, SELECT_ALL, ApiKey, new_key
 from serving.access.permissions import Permission, Principal
 from serving.api.gate import Needs

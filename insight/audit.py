@@ -8,7 +8,61 @@ from psycopg.types.json import Jsonb
 
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import InputError
-from serving.access.tables import AUDITED_TEXT
+
+# Any number that no other part of the project locks.
+_SCHEMA_LOCK = 7_203_411_992
+_LOCK = 7_203_411_991
+
+# What of a row is hashed, in SQL: also `insight audit verify` reads it so. Times as text in UTC,
+# because the text of a timestamp depends on the session that reads it.
+AUDITED_TEXT = """jsonb_build_array(
+    {row}.seq, to_char({row}.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'),
+    {row}.actor, {row}.action, {row}.object, {row}.detail, {row}.request_id, {row}.client,
+    encode({row}.previous_hash, 'hex'))::text"""
+
+_TABLES = f"""
+create schema if not exists access;
+
+create table if not exists access.audit_log (
+    seq bigint primary key,
+    recorded_at timestamptz not null,
+    actor text not null,
+    action text not null,
+    object text not null,
+    detail jsonb not null default '{{}}',
+    request_id text,
+    client text,
+    previous_hash bytea not null,
+    hash bytea not null
+);
+comment on table access.audit_log is
+    'One row per change: append-only by trigger, each row hashed together with the hash before it.';
+
+create or replace function access.chain_audit_row() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    perform pg_advisory_xact_lock({_LOCK});
+    select last.seq, last.hash into new.seq, new.previous_hash
+    from access.audit_log as last order by last.seq desc limit 1;
+    new.seq := coalesce(new.seq, 0) + 1;
+    new.previous_hash := coalesce(new.previous_hash, decode(repeat('00', 32), 'hex'));
+    new.recorded_at := clock_timestamp();
+    new.hash := sha256(convert_to({AUDITED_TEXT.format(row="new")}, 'UTF8'));
+    return new;
+end $$;
+
+create or replace function access.refuse_audit_change() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    raise exception 'access.audit_log is append-only: % is refused', tg_op
+        using errcode = 'insufficient_privilege';
+end $$;
+
+create or replace trigger chain_audit_row before insert on access.audit_log
+    for each row execute function access.chain_audit_row();
+create or replace trigger refuse_audit_change before update or delete or truncate
+    on access.audit_log for each statement execute function access.refuse_audit_change();
+"""  # noqa: S608 (of constants)
 
 _TRIGGERS = ("chain_audit_row", "refuse_audit_change")
 _BEGINNING = bytes(32)
@@ -32,6 +86,17 @@ class AuditEvent:
     def values(self) -> dict[str, object]:
         """The parameters of INSERT."""
         return {**vars(self), "detail": Jsonb(dict(self.detail))}
+
+
+def create_audit_log(connection: Connection) -> None:
+    """Create what is missing, in the caller's transaction. Any number may do so at once."""
+    connection.execute("select pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
+    connection.execute("set local client_min_messages = warning")
+    row = connection.execute("select to_regclass('access.audit_log')").fetchone()
+    # Not at every start: to replace a trigger waits for everybody who uses the table, and it would
+    # hide that somebody disabled it.
+    if row == (None,):
+        connection.execute(_TABLES)
 
 
 def record(connection: Connection, event: AuditEvent) -> None:
