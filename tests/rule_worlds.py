@@ -13,21 +13,18 @@ from segmentation.queries.evaluator import Customer, Result, evaluate, first_lan
 from segmentation.queries.plan import make_plan, population_of
 from segmentation.rules.catalogue import Catalogue, Stream, build_catalogue
 from segmentation.rules.spec import Rule
-from segmentation.runtime.arrivals import create_tables
+from segmentation.runtime import arrivals, tables
 from streaming.contract import load_contracts
 from streaming.tables import create_raw_table
 
 World = Mapping[str, Sequence[Mapping[str, Any]]]
 
-_SURROUNDINGS = """
+SURROUNDINGS = """
 create schema if not exists marts;
 create table if not exists marts.dim_customer (
     customer_id text primary key, gender text, location text, customer_tenure_months integer,
     customer_segment text, customer_tenure_years numeric(6, 1)
 );
-create schema if not exists segmentation;
-create table if not exists segmentation.current_members
-    (segment text, customer_id text, primary key (segment, customer_id));
 create schema if not exists streaming;
 create table if not exists streaming.quarantine
     (stream text, partition_id integer, "offset" bigint, replay_load_id bigint);
@@ -41,8 +38,9 @@ CATALOGUE_WITH_OTHERS: Catalogue = build_catalogue(
 
 def lay_out(connection: Connection) -> None:
     """All tables that a rule can read, with traits and members."""
-    connection.execute(_SURROUNDINGS)
-    create_tables(connection)
+    connection.execute(SURROUNDINGS)
+    arrivals.create_tables(connection)
+    tables.create_tables(connection)
     for contract in load_contracts():
         create_raw_table(connection, contract)
     connection.execute("insert into marts.dim_customer values ('-1', 'Unknown', 'Unknown')")
@@ -65,7 +63,8 @@ def fill(connection: Connection, world: World) -> None:
     connection.execute(
         """delete from segmentation.stream_reads;
            delete from segmentation.repeated_rows;
-           delete from segmentation.known_customers"""
+           delete from segmentation.known_customers;
+           delete from segmentation.changed_customers"""
     )
     add(connection, world)
 

@@ -19,6 +19,7 @@ from insight.cli import (
     live,
     quarantine,
     roles,
+    segment_rules,
     segments,
     services,
     streams,
@@ -36,7 +37,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (job, warehouse, roles, live):
+for part in (job, warehouse, roles, live, segment_rules):
     part.add_commands(app)
 app.add_typer(services.app, name="services")
 app.add_typer(streams.app, name="streams")

@@ -74,7 +74,7 @@ def role_commands(*, live: bool = False, loaders: int = 1) -> dict[str, list[str
         if contract.source is not None
     }
     extra = {f"load-streams-{number}": ["load-streams"] for number in range(2, loaders + 1)}
-    others = {name: [name] for name in ("schedule", "segment-live", "api")}
+    others = {name: [name] for name in ("schedule", "segment-live", "segment-rules", "api")}
     return {**producers, "load-streams": ["load-streams"], **extra, **others}
 
 

@@ -9,13 +9,26 @@ from psycopg import sql
 
 from insight.database import Connection
 from insight.errors import InputError
-from segmentation.queries.compile import MEMBERS, SCHEMA, Dedupe, Output, Query, compile_rule
+from segmentation.queries.compile import (
+    MEMBERS,
+    SAMPLES,
+    SCHEMA,
+    Dedupe,
+    Output,
+    Query,
+    compile_rule,
+)
 from segmentation.queries.evaluator import Customer
-from segmentation.queries.plan import Plan, make_plan
+from segmentation.queries.plan import Plan, make_plan, population_of
 from segmentation.queries.syntax import Dialect
 from segmentation.rules import spec
 from segmentation.rules.canonical import spec_sha
-from segmentation.rules.catalogue import CUSTOMER_DIMENSION, Catalogue, build_catalogue
+from segmentation.rules.catalogue import (
+    CUSTOMER_DIMENSION,
+    Catalogue,
+    Stream,
+    build_catalogue,
+)
 from segmentation.rules.sentences import condition_sentence, rule_sentence
 from segmentation.rules.spec import Rule
 from segmentation.runtime.arrivals import note_arrivals
@@ -39,6 +52,19 @@ class Preview:
     matched: int
     leaves: tuple[LeafCount, ...]
     samples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Movement:
+    """How many customers a rule would let in and out, beside the members that there are.
+
+    `would_enter` and `would_leave` are some of them, in their order.
+    """
+
+    entering: int
+    leaving: int
+    would_enter: tuple[str, ...]
+    would_leave: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -82,20 +108,34 @@ def default_as_of(connection: Connection, rule: Rule, catalogue: Catalogue) -> d
     return row[0].replace(microsecond=0) + timedelta(seconds=1)
 
 
-def bring_notes_up_to_date(connection: Connection, rule: Rule, catalogue: Catalogue) -> Dedupe:
-    """How repeated events are found: by notes, brought up to date, where a runtime keeps them."""
-    streams = [catalogue.streams[name] for name in spec.streams_of(rule.rule)]
+def notes_in_use(connection: Connection, rule: Rule, catalogue: Catalogue) -> Dedupe:
+    """How repeated events are found without writing: by notes, where a runtime keeps them.
+
+    Then rows that it has not judged yet are not seen: those of the last moments, while it runs.
+    """
     if connection.execute("select to_regclass('segmentation.stream_reads')").fetchone() == (None,):
         return Dedupe.searched
-    domains = {each.domain for each in streams}
-    streams = [each for name in sorted(domains) for each in catalogue.streams_of(name)]
-    for stream in streams:
+    for stream in _noted_streams(rule, catalogue):
         index = f"{stream.schema}.{stream.table}_by_event"
         if connection.execute("select to_regclass(%s)", (index,)).fetchone() == (None,):
             return Dedupe.searched
-    for stream in streams:
-        note_arrivals(connection, stream)
     return Dedupe.noted
+
+
+def bring_notes_up_to_date(connection: Connection, rule: Rule, catalogue: Catalogue) -> Dedupe:
+    """How repeated events are found: by notes, brought up to date, where a runtime keeps them."""
+    dedupe = notes_in_use(connection, rule, catalogue)
+    if dedupe is Dedupe.noted:
+        for stream in _noted_streams(rule, catalogue):
+            note_arrivals(connection, stream)
+    return dedupe
+
+
+def _noted_streams(rule: Rule, catalogue: Catalogue) -> list[Stream]:
+    """All streams of the domains that a rule reads or asks: they tell who its customers are."""
+    domains = {catalogue.streams[name].domain for name in spec.streams_of(rule.rule)}
+    domains |= set(population_of(rule, catalogue))
+    return [each for name in sorted(domains) for each in catalogue.streams_of(name)]
 
 
 def preview(
@@ -117,6 +157,29 @@ def preview(
             for leaf, count in zip(plan.leaves, counts, strict=True)
         ),
         tuple(sorted(samples)) if isinstance(samples, list) else (),
+    )
+
+
+def movement(
+    connection: Connection,
+    rule: Rule,
+    before: Rule,
+    catalogue: Catalogue,
+    as_of: datetime,
+    dedupe: Dedupe = Dedupe.searched,
+) -> Movement:
+    """Who would enter and who would leave if a rule took the place of another one, at a moment.
+
+    Both are asked now, so that only the rules make the difference. Raises InputError for errors of
+    meaning.
+    """
+    members = [
+        {str(name) for name, _ in _rows(connection, query, as_of)}
+        for query in (compile_rule(each, catalogue, dedupe=dedupe) for each in (before, rule))
+    ]
+    entering, leaving = sorted(members[1] - members[0]), sorted(members[0] - members[1])
+    return Movement(
+        len(entering), len(leaving), tuple(entering[:SAMPLES]), tuple(leaving[:SAMPLES])
     )
 
 

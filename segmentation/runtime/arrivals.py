@@ -6,8 +6,6 @@ is new, and those that do not count are noted. Rows, notes and how far they go a
 whoever reads in one statement sees no row that was not judged.
 """
 
-from dataclasses import dataclass
-
 from psycopg import sql
 
 from insight.database import Connection, DatabaseEndpoint, connect
@@ -41,11 +39,17 @@ create table if not exists segmentation.known_customers (
 );
 comment on table segmentation.known_customers is
     'One row per customer of a domain who is named by an event that was read.';
+
+create table if not exists segmentation.changed_customers (
+    source text not null,
+    customer_id text
+);
+comment on table segmentation.changed_customers is
+    'Whose rows of a stream (or segment) changed since the runtime last asked; one without a '
+    'customer stands for all of them. The same can be there twice.';
 """
 
-# Partitions are found by skipping along the unique index. "offset 0" keeps the planner from making
-# a scan of the whole table of the look-ups.
-_NOTE = """
+_PARTITIONS = """
 with recursive partitions as (
     (select _partition_id as partition_id from {table} order by 1 limit 1)
     union all
@@ -55,7 +59,52 @@ with recursive partitions as (
         select _partition_id as partition_id from {table}
         where _partition_id > previous.partition_id order by 1 limit 1
     ) as following
+)
+"""
+
+_IS_FIRST_TIME = """
+select coalesce(bool_and(reads.partition_id is null), false)
+from partitions left join segmentation.stream_reads as reads using (partition_id)
+"""
+
+# The first time nothing is looked up row by row: ids that come twice are found by their hashes.
+_NOTE_ALL = """
+with repeated_hashes as (
+    select hashtextextended({key}::text, 0) as hash from {table} group by 1 having count(*) > 1
 ),
+landed as (
+    select
+        raw._partition_id,
+        raw._offset,
+        row_number() over (
+            partition by raw.{key} order by raw._load_id, raw._partition_id, raw._offset
+        ) as place
+    from {table} as raw
+    inner join repeated_hashes on repeated_hashes.hash = hashtextextended(raw.{key}::text, 0)
+),
+repeated as (
+    insert into segmentation.repeated_rows (partition_id, row_offset)
+    select _partition_id, _offset from landed where place > 1
+    on conflict do nothing
+),
+customers as (
+    insert into segmentation.known_customers (domain, customer_id)
+    select distinct {domain}, {customer} from {table}
+    on conflict do nothing
+),
+changed as (
+    insert into segmentation.changed_customers (source) values ({stream})
+),
+moved as (
+    insert into segmentation.stream_reads (partition_id, next_offset, load_id)
+    select _partition_id, max(_offset) + 1, max(_load_id) from {table} group by _partition_id
+)
+select count(*) from {table}
+"""
+
+# Partitions are found by skipping along the unique index. "offset 0" keeps the planner from making
+# a scan of the whole table of the look-ups.
+_NOTE = """,
 unread as materialized (
     select fresh.*
     from partitions
@@ -80,15 +129,8 @@ unread as materialized (
     where bad.stream = {stream} and bad.replay_load_id > reads.load_id
         and bad."offset" < reads.next_offset
 ),
--- The first time there is nothing to look for but what is repeated among the new rows.
-first_time as (
-    select bool_and(reads.partition_id is null) as is_so
-    from partitions left join segmentation.stream_reads as reads using (partition_id)
-),
 ids as (
-    select event_id from unread
-    group by event_id
-    having count(*) > 1 or not (select is_so from first_time)
+    select distinct event_id from unread
 ),
 landed as materialized (
     select
@@ -128,21 +170,15 @@ moved as (
     on conflict (partition_id) do update set
         next_offset = greatest(reads.next_offset, excluded.next_offset),
         load_id = greatest(reads.load_id, excluded.load_id)
+),
+changed as (
+    insert into segmentation.changed_customers (source, customer_id)
+    select {stream}, customer_id from unread
+    union
+    select {stream}, customer_id from landed
 )
+select count(*) from unread
 """
-_TOLD = {
-    True: "select (select count(*) from unread), array("
-    "select customer_id from unread union select customer_id from landed)",
-    False: "select count(*), '{{}}'::text[] from unread",
-}
-
-
-@dataclass(frozen=True)
-class Arrivals:
-    """How many rows were new, and whose they are; `customers` is empty when not asked for."""
-
-    rows: int
-    customers: tuple[str, ...]
 
 
 def create_tables(connection: Connection) -> None:
@@ -170,27 +206,54 @@ def create_indexes(database: DatabaseEndpoint, stream: Stream) -> None:
         connection.execute("select pg_advisory_unlock(%s)", (_LOCK,))
 
 
-def note_arrivals(
-    connection: Connection, stream: Stream, *, with_customers: bool = False
-) -> Arrivals:
-    """Judge the rows of a stream that came since the last time; in the caller's transaction.
+def note_arrivals(connection: Connection, stream: Stream) -> int:
+    """Judge the rows of a stream that came since the last time; how many there were.
 
-    Needs the index on the event id. A row that lands before one that was judged already takes its
-    place: then both customers are told.
+    In the caller's transaction; needs the index on the event id. Customers are noted for
+    `take_changed`: those of the new rows, and when a row takes the place of one that landed later,
+    those of both. The first time that is everybody.
     """
     connection.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", (7203, stream.name))
-    statement = sql.SQL(_NOTE + _TOLD[with_customers]).format(
-        table=_table(stream),
-        key=sql.Identifier(stream.key),
-        customer=sql.Identifier(stream.customer),
-        stream=sql.Literal(stream.name),
-        domain=sql.Literal(stream.domain),
+    if _ask(connection, _PARTITIONS + _IS_FIRST_TIME, stream) == (True,):
+        # Few rows a group, many groups: with less memory they go to disk time and again.
+        connection.execute("set local work_mem = '128MB'")
+        row = _ask(connection, _NOTE_ALL, stream)
+        connection.execute("set local work_mem to default")
+    else:
+        row = _ask(connection, _PARTITIONS + _NOTE, stream)
+    return int(str(row[0]))
+
+
+def take_changed(connection: Connection) -> dict[str, set[str] | None]:
+    """Whose rows changed since the last time, by source; None stands for all customers.
+
+    They are forgotten when the caller's transaction commits.
+    """
+    changed: dict[str, set[str] | None] = {}
+    rows = connection.execute(
+        "delete from segmentation.changed_customers returning source, customer_id"
     )
-    row = connection.execute(statement).fetchone()
+    for source, customer in rows:
+        known = changed.setdefault(str(source), set())
+        if customer is None:
+            changed[str(source)] = None
+        elif known is not None:
+            known.add(str(customer))
+    return changed
+
+
+def _ask(connection: Connection, statement: str, stream: Stream) -> tuple[object, ...]:
+    row = connection.execute(
+        sql.SQL(statement).format(
+            table=_table(stream),
+            key=sql.Identifier(stream.key),
+            customer=sql.Identifier(stream.customer),
+            stream=sql.Literal(stream.name),
+            domain=sql.Literal(stream.domain),
+        )
+    ).fetchone()
     assert row is not None
-    rows, customers = row
-    assert isinstance(customers, list)
-    return Arrivals(int(str(rows)), tuple(customers))
+    return row
 
 
 def _indexes(stream: Stream) -> dict[str, sql.Composed]:

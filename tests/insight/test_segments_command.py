@@ -145,3 +145,88 @@ def test_a_warehouse_without_events_says_what_to_do(insight: Insight) -> None:
 
 def test_schema_prints_the_published_one(insight: Insight) -> None:
     assert json.loads(insight("schema").stdout)["title"] == "Rule of a segment"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """The example, but from 1,300 on: C1 spent 1,400."""
+    path = tmp_path / "small.yaml"
+    path.write_text(EXAMPLE.read_text().replace("value: 1000", "value: 1300"))
+    return path
+
+
+def test_a_segment_is_created_activated_kept_and_explained(
+    insight: Insight, shop: object, small: Path
+) -> None:
+    made = insight("create", str(EXAMPLE), "-m", "for the sale").stdout
+    assert "version 1 is a draft. Put it into use: insight segments activate big_rec" in made
+    assert "is active" in insight("activate", "big_recent_spenders").stdout
+    preview = insight("preview", str(small)).stdout
+    assert "Against the active version:\n  0 would enter\n  0 would leave\n" in preview
+    kept = CliRunner().invoke(app, ["segment-rules", "--until-caught-up"]).stdout
+    assert "20 rows judged, 0 customers asked again, 1 entered or left, 1 told in Kafka" in kept
+    listed = json.loads(insight("list", "--format", "json").stdout)
+    assert [(e["segment"], e["active"], e["running"], e["members"]) for e in listed] == [
+        ("big_recent_spenders", 1, 1, 1)
+    ]
+    assert "big_recent_spenders" in insight("list").stdout
+    assert insight("members", "big_recent_spenders", "-f", "csv").stdout.splitlines() == [
+        "customer_id,since",
+        "C1,2019-12-26T00:00:01Z",
+    ]
+    history = insight("history", "big_recent_spenders", "--customer", "C1").stdout
+    assert "entered" in history
+    assert "yes 1400.0; yes 7" in history
+    reason = insight("why", "big_recent_spenders", "C2").stdout
+    assert "C2 does not fit big_recent_spenders version 1 as of 2019-12-26T00:00:01Z" in reason
+    found = json.loads(insight("why", "big_recent_spenders", "C1", "-f", "json").stdout)
+    assert (found["matches"], found["is_member"]) == (True, True)
+    assert [each["found"] for each in found["conditions"]] == ["1400.00", 7]
+    assert found["changes_at"] == "2020-01-20T00:00:00.000001+00:00"
+    assert insight("rebuild").stdout.startswith("1 customers who are in a segment")
+
+
+def test_versions_are_shown_with_what_changed(insight: Insight, shop: object, small: Path) -> None:
+    insight("create", str(EXAMPLE), "--activate")
+    with pytest.raises(InputError, match=r"version 2 is not the newest: version 1 is there"):
+        insight("create", str(small), "--base", "2")
+    insight("create", str(small), "--base", "1", "--activate")
+    shown = insight("show", "big_recent_spenders").stdout
+    assert "big_recent_spenders version 2, active" in shown
+    assert "/rule/conditions/0/value: 1000 became 1300" in shown
+    assert "version 3 is active" in insight("revert", "big_recent_spenders", "--to", "1").stdout
+    found = json.loads(insight("show", "big_recent_spenders", "-f", "json").stdout)
+    assert (found["version"], found["status"], found["versions"]) == (3, "active", [3, 2, 1])
+    assert found["configuration"]["sources"][0]["kind"] == "stream"
+    assert "retired" in insight("retire", "big_recent_spenders").stdout
+    with pytest.raises(InputError, match=r"there is no segment 'other'\. Run: insight segments li"):
+        insight("members", "other")
+
+
+def test_preview_says_who_would_enter_and_leave(
+    insight: Insight, shop: object, tmp_path: Path
+) -> None:
+    insight("create", str(EXAMPLE), "--activate")
+    more = tmp_path / "more.yaml"
+    text = EXAMPLE.read_text().replace("value: 5", "value: 4")
+    more.write_text(text.replace("value: 1000", "value: 900"))
+    assert "  1 would enter: C2\n  0 would leave\n" in insight("preview", str(more)).stdout
+    fewer = tmp_path / "fewer.yaml"
+    fewer.write_text(EXAMPLE.read_text().replace("value: 5", "value: 50"))
+    found = json.loads(insight("preview", str(fewer), "-f", "json").stdout)["change"]
+    assert found == {"entering": 0, "leaving": 1, "would_enter": [], "would_leave": ["C1"]}
+    assert "(would leave),1" in insight("preview", str(fewer), "-f", "csv").stdout
+
+
+def test_a_rule_without_streams_finds_the_customers_nobody_has_noted_yet(
+    insight: Insight, shop: DatabaseEndpoint, tmp_path: Path
+) -> None:
+    everyone = tmp_path / "everyone.yaml"
+    everyone.write_text(
+        "{version: 1, name: everyone, population: [retail],"
+        " rule: {kind: bucket, salt: a, percent: 100}}"
+    )
+    with connect(shop) as connection:
+        create_tables(connection)
+    found = json.loads(insight("preview", str(everyone), "-f", "json").stdout)
+    assert found["customers"] == 3

@@ -1,0 +1,358 @@
+"""Asking rules who is in, and writing who entered and left: each call in one transaction.
+
+A round asks only those customers whose answer can have changed: who has new rows, whose events
+entered or left a window since the last time, and who entered or left a segment that is read. The
+first time, and for a new version, `ask_all` asks everybody; what is written is the difference.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+import psycopg
+
+from insight.database import Connection
+from insight.errors import InputError
+from segmentation.queries.compile import Query
+from segmentation.queries.plan import Plan
+from segmentation.rules import spec
+from segmentation.rules.catalogue import CUSTOMER_DIMENSION, Catalogue
+from segmentation.runtime.arrivals import take_changed
+from segmentation.runtime.clock import (
+    Span,
+    customers_within,
+    moment_of,
+    moved_spans,
+    newest_events,
+)
+from segmentation.runtime.pipelines import SEGMENT_SOURCE, Pipeline
+
+# Changes in one order, so that ids grow alike however Postgres joins.
+_CHANGE = """
+with result as materialized (
+{query}
+),
+before as (
+    select customer_id from segmentation.current_members
+    where segment = %(segment)s {only}
+),
+changed as materialized (
+    select
+        coalesce(result.customer_id, before.customer_id) as customer_id,
+        before.customer_id is null as enters,
+        {evidence} as evidence
+    from result
+    full join before on before.customer_id = result.customer_id
+    where (result.matches is true) <> (before.customer_id is not null)
+),
+entered as (
+    insert into segmentation.current_members (segment, customer_id, since)
+    select %(segment)s, customer_id, %(as_of)s from changed where enters
+),
+gone as (
+    delete from segmentation.current_members as member
+    using changed
+    where member.segment = %(segment)s and member.customer_id = changed.customer_id
+        and not changed.enters
+),
+told as (
+    insert into segmentation.membership_changes
+        (segment, customer_id, version, change, as_of, evidence)
+    select
+        %(segment)s,
+        customer_id,
+        %(version)s,
+        case when enters then 'entered' else 'left' end,
+        %(as_of)s,
+        evidence
+    from changed
+    order by customer_id
+    returning change_id, customer_id
+),
+queued as (
+    insert into segmentation.membership_outbox (change_id) select change_id from told
+)
+select coalesce(array_agg(customer_id), '{{}}') from told
+"""
+_NOBODY = "select null::text as customer_id, false as matches, 0::bigint as leaves where false"
+
+_KEEP_PLACE = """
+insert into segmentation.pipelines as known (segment, version, as_of, traits_state)
+values (%(segment)s, %(version)s, %(as_of)s, %(traits_state)s)
+on conflict (segment) do update set
+    version = excluded.version, as_of = excluded.as_of, asks_all = false,
+    traits_state = excluded.traits_state, evaluated_at = now()
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row of `segmentation.pipelines`: what the members of a segment are, and as of when."""
+
+    version: int
+    as_of: datetime
+    asks_all: bool
+    traits_state: str | None
+
+
+@dataclass
+class Round:
+    """What one transaction did: changes by segment, and what could not be asked, with the reason.
+
+    `asked` counts customers, once for each segment.
+    """
+
+    changes: dict[str, int] = field(default_factory=dict)
+    asked: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def read_places(connection: Connection) -> dict[str, Place]:
+    """How far each segment is."""
+    rows = connection.execute(
+        "select segment, version, as_of, asks_all, traits_state from segmentation.pipelines"
+    )
+    return {str(name): Place(*row) for name, *row in rows}  # type: ignore[arg-type]
+
+
+def traits_state(connection: Connection) -> str:
+    """A text that changes whenever rows of the customer dimension may have.
+
+    dbt makes the table anew at each build; other writes are counted by Postgres. After a crash it
+    counts from 0, and customers are asked once in vain.
+    """
+    row = connection.execute(
+        """select concat_ws('/', oid, relfilenode, pg_stat_get_tuples_inserted(oid),
+                   pg_stat_get_tuples_updated(oid), pg_stat_get_tuples_deleted(oid))
+           from pg_class where oid = to_regclass(%s)""",
+        (".".join(CUSTOMER_DIMENSION),),
+    ).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def wants_all(pipeline: Pipeline, place: Place | None, traits: str) -> bool:
+    """Whether everybody must be asked: a new version, changed traits, or changes unknown."""
+    if place is None or place.version != pipeline.version or place.asks_all:
+        return True
+    return pipeline.has_traits and place.traits_state != traits
+
+
+def ask_all(
+    connection: Connection,
+    pipeline: Pipeline,
+    *,
+    is_read: bool,
+    wall: datetime | None = None,
+    before_commit: Callable[[], None] = lambda: None,
+) -> Round:
+    """Ask everybody, and write the difference to the members there are, of whatever version.
+
+    Raises InputError when the rule cannot be asked. If `is_read`, whoever entered or left is noted
+    for the segments that read this one.
+    """
+    done = Round()
+    with one_snapshot(connection):
+        # Before the customers are read: what changes meanwhile is seen the next time.
+        traits = traits_state(connection)
+        as_of = moment_of(pipeline.clock, newest_events(connection), wall)
+        try:
+            told = _change(connection, pipeline, pipeline.everyone, as_of, None)
+        except psycopg.DatabaseError as error:
+            raise _unanswered(error) from error
+        if is_read:
+            _note_readers(connection, pipeline.segment, told)
+        _keep_place(connection, pipeline, as_of, traits)
+        done.changes[pipeline.segment] = len(told)
+        before_commit()
+    return done
+
+
+def ask_changed(
+    connection: Connection,
+    pipelines: Sequence[Pipeline],
+    catalogue: Catalogue,
+    wall: datetime | None = None,
+    before_commit: Callable[[], None] = lambda: None,
+) -> Round:
+    """Ask those customers whose answer can have changed, segment after segment.
+
+    `pipelines` are in the order of what they read. Those that want everybody are passed over: they
+    lose nothing, because `ask_all` follows. So it does for one that cannot be asked.
+    """
+    done = Round()
+    with one_snapshot(connection):
+        changed = take_changed(connection)
+        places, traits = read_places(connection), traits_state(connection)
+        newest = newest_events(connection)
+        within = _Within(connection, catalogue)
+        for each in pipelines:
+            place = places.get(each.segment)
+            if place is None or wants_all(each, place, traits):
+                continue
+            as_of = max(place.as_of, moment_of(each.clock, newest, wall))
+            customers = _customers(each, place.as_of, as_of, changed, within)
+            if customers is None or len(customers) > each.job.most_customers:
+                _ask_all_next(connection, each.segment)
+                continue
+            told: list[str] = []
+            if customers:
+                try:
+                    with connection.transaction():
+                        told = _change(connection, each, each.some, as_of, sorted(customers))
+                except psycopg.DatabaseError as error:
+                    done.failures[each.segment] = _unanswered(error).what
+                    _ask_all_next(connection, each.segment)
+                    continue
+            elif as_of == place.as_of:
+                continue
+            done.asked += len(customers)
+            done.changes[each.segment] = len(told)
+            changed[SEGMENT_SOURCE + each.segment] = set(told)
+            _keep_place(connection, each, as_of, place.traits_state)
+        if done.changes:
+            before_commit()
+    return done
+
+
+def leave_all(connection: Connection, segment: str, *, is_read: bool) -> Round:
+    """Everybody leaves a segment that is no longer in use; its place is forgotten."""
+    with one_snapshot(connection):
+        place = read_places(connection)[segment]
+        told = _run(
+            connection,
+            _change_statement(_NOBODY, "null::jsonb", only=""),
+            {"segment": segment, "version": place.version, "as_of": place.as_of},
+        )
+        if is_read:
+            _note_readers(connection, segment, told)
+        connection.execute("delete from segmentation.pipelines where segment = %s", (segment,))
+    return Round({segment: len(told)})
+
+
+@contextmanager
+def one_snapshot(connection: Connection) -> Iterator[None]:
+    """A transaction whose statements all see the same rows, so that nothing is told by halves."""
+    with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read")
+        yield
+
+
+class _Within:
+    """Who has an event in a span of time; rules share most spans, so each is read once."""
+
+    def __init__(self, connection: Connection, catalogue: Catalogue):
+        self._connection = connection
+        self._catalogue = catalogue
+        self._found: dict[tuple[str, Span], set[str]] = {}
+
+    def __call__(self, stream: str, span: Span) -> set[str]:
+        key = (stream, span)
+        if key not in self._found:
+            table = self._catalogue.streams[stream]
+            self._found[key] = customers_within(self._connection, table, span)
+        return self._found[key]
+
+
+def _customers(
+    pipeline: Pipeline,
+    before: datetime,
+    as_of: datetime,
+    changed: Mapping[str, set[str] | None],
+    within: _Within,
+) -> set[str] | None:
+    """Whose answer can be another one than the last time; None for everybody."""
+    found: set[str] = set()
+    for source in pipeline.sources:
+        some = changed.get(source, set())
+        if some is None:
+            return None
+        found |= some
+    for stream, spans in moved_spans(pipeline.plan, before, as_of).items():
+        for span in spans:
+            found |= within(stream, span)
+    return found
+
+
+def _change(
+    connection: Connection,
+    pipeline: Pipeline,
+    query: Query,
+    as_of: datetime,
+    customers: Sequence[str] | None,
+) -> list[str]:
+    connection.execute(
+        "select set_config('statement_timeout', %s, true)", (f"{pipeline.job.statement_seconds}s",)
+    )
+    statement = _change_statement(
+        query.sql,
+        _evidence(pipeline.plan),
+        only="" if customers is None else "and customer_id = any(%(customers)s)",
+    )
+    values = {
+        **query.parameters(as_of, customers),
+        "segment": pipeline.segment,
+        "version": pipeline.version,
+        "as_of": as_of,
+    }
+    return _run(connection, statement, values)
+
+
+def _change_statement(query: str, evidence: str, *, only: str) -> str:
+    return _CHANGE.format(query=query, evidence=evidence, only=only)
+
+
+def _run(connection: Connection, statement: str, values: Mapping[str, object]) -> list[str]:
+    row = connection.execute(statement.encode(), values).fetchone()
+    assert row is not None
+    return cast(list[str], row[0])
+
+
+def _evidence(plan: Plan) -> str:
+    """Of each leaf whether it holds, and the number that was found; constants only."""
+    leaves = []
+    for index, leaf in enumerate(plan.leaves):
+        value = f", 'found', result.value_{index}" if isinstance(leaf, spec.Aggregate) else ""
+        holds = f"(result.leaves >> {index}) & 1 = 1"
+        leaves.append(f"jsonb_build_object('holds', {holds}{value})")
+    listed = ", ".join(leaves)
+    return f"case when result.customer_id is not null then jsonb_build_array({listed}) end"
+
+
+def _keep_place(
+    connection: Connection, pipeline: Pipeline, as_of: datetime, traits: str | None
+) -> None:
+    connection.execute(
+        _KEEP_PLACE,
+        {
+            "segment": pipeline.segment,
+            "version": pipeline.version,
+            "as_of": as_of,
+            "traits_state": traits,
+        },
+    )
+
+
+def _ask_all_next(connection: Connection, segment: str) -> None:
+    connection.execute(
+        "update segmentation.pipelines set asks_all = true where segment = %s", (segment,)
+    )
+
+
+def _note_readers(connection: Connection, segment: str, customers: Sequence[str]) -> None:
+    connection.execute(
+        """insert into segmentation.changed_customers (source, customer_id)
+           select %s, * from unnest(%s::text[])""",
+        (SEGMENT_SOURCE + segment, list(customers)),
+    )
+
+
+def _unanswered(error: psycopg.DatabaseError) -> InputError:
+    """Raises the error itself when Postgres went away, which says nothing of the rule."""
+    if isinstance(error, psycopg.OperationalError) and not isinstance(
+        error, psycopg.errors.QueryCanceled
+    ):
+        raise error
+    reason = error.diag.message_primary or " ".join(str(error).split())
+    return InputError(f"Postgres cannot answer it ({reason})")
