@@ -16,8 +16,10 @@ from insight.errors import InputError
 from insight.services import Services
 from segmentation.rules import yaml_form
 from segmentation.runtime.arrivals import create_indexes, create_tables
+from segmentation.store.configuration import TOPIC
 from streaming.contract import load_contracts
 from streaming.registry import open_registry
+from streaming.topics import ensure_topic
 
 Insight = Callable[..., Result]
 EXAMPLE = Path(yaml_form.__file__).parent / "examples" / "big_recent_spenders.yaml"
@@ -156,8 +158,10 @@ def small(tmp_path: Path) -> Path:
 
 
 def test_a_segment_is_created_activated_kept_and_explained(
-    insight: Insight, shop: object, small: Path
+    insight: Insight, shop: object, services: Services, small: Path
 ) -> None:
+    # The embedded broker makes topics for producers only, and the command takes it for another.
+    ensure_topic(services.kafka, TOPIC, 4, 3600)
     made = insight("create", str(EXAMPLE), "-m", "for the sale").stdout
     assert "version 1 is a draft. Put it into use: insight segments activate big_rec" in made
     assert "is active" in insight("activate", "big_recent_spenders").stdout
