@@ -57,9 +57,7 @@ judged as (
 
     select
         *,
-        coalesce(
-            _watermark > window_start + interval '1 minute' + {{ allowed_lateness() }}, false
-        ) as is_late
+        _watermark > window_start + interval '1 minute' + {{ allowed_lateness() }} as is_late
     from members
 
 ),
