@@ -4,9 +4,7 @@ Every run has a process of its own: its peak memory is that of one search.
 """
 
 import multiprocessing
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -135,10 +133,9 @@ def _search(name: str, size: Size) -> Search:
     started, cpu_started = time.perf_counter(), time.process_time()
     found = contender.search(prepared)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = machine.peak_mib()
     itemsets = _itemsets_in(lines) if name == OURS else len(found)
-    mebibytes = peak / (2**20 if sys.platform == "darwin" else 2**10)
-    return Search(seconds, cpu_seconds, mebibytes, itemsets)
+    return Search(seconds, cpu_seconds, peak, itemsets)
 
 
 def _lines_to_rules(lines: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,14 @@ def told() -> str:
     return f"Measured on {datetime.now(UTC):%Y-%m-%d} by `{_command()}` on {_machine()}."
 
 
+def peak_mib() -> float:
+    """The most memory that this process has held, in MiB.
+
+    Not of getrusage, whose maximum begins with that of the process that started this one.
+    """
+    return int(_after("/proc/self/status", "VmHWM").split()[0]) / 1024
+
+
 def _command() -> str:
     if not sys.argv[1:]:
         return "make bench"

@@ -4,7 +4,6 @@ Each side runs in a process of its own, so that its memory is its own.
 """
 
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from multiprocessing.pool import Pool
 import numpy as np
 import pandas as pd
 
+from benchmarks import machine
 from benchmarks.comparison import Comparison
 from benchmarks.own_services import own_services
 from benchmarks.target import Target
@@ -114,7 +114,7 @@ def _fit_and_predict() -> Measured:
 
 def _since(started: float) -> Measured:
     seconds = time.perf_counter() - started
-    return Measured(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+    return Measured(seconds, machine.peak_mib() / 1024)
 
 
 def customers(rng: np.random.Generator, size: int = CUSTOMERS) -> pd.DataFrame:

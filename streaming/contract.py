@@ -73,6 +73,8 @@ def document_text(file: Path) -> str:
     """The text of a contract file. Raises InputError when it is no readable text."""
     try:
         return file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError("there is no such file", where=str(file)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"is not readable YAML ({_one_line(error)})", where=str(file)) from error
 

@@ -257,6 +257,6 @@ def _counter(on_progress: OnProgress, stream_name: str) -> Callable[[int], None]
     def count(events: int) -> None:
         nonlocal total
         total += events
-        on_progress(f"{total:,} events of {stream_name} delivered")
+        on_progress(f"{total:,} {'event' if total == 1 else 'events'} of {stream_name} delivered")
 
     return count

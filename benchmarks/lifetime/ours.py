@@ -3,11 +3,11 @@
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from benchmarks import machine
 from ml_pipeline.lifetime_value.forecast import forecast
 from ml_pipeline.lifetime_value.gamma_gamma import fit_order_values
 from ml_pipeline.lifetime_value.purchase_model import fit_purchases
@@ -32,15 +32,9 @@ def main() -> None:
         "values": valued - bought,
         "forecast": ended - valued,
         "expected_value": float(forecasts["expected_value"].sum()),
-        "peak_mib": _peak_mib(),
+        "peak_mib": machine.peak_mib(),
     }
     sys.stdout.write(json.dumps(told))
-
-
-def _peak_mib() -> float:
-    # Not getrusage: its maximum begins with that of the process that started this one.
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -36,4 +36,3 @@ select
 from by_product
 inner join products on by_product.product_sku = products.product_sku
 order by by_product.net_revenue desc, by_product.product_sku asc
-limit 20

@@ -19,4 +19,3 @@ select
 from segments
 where activity_status in ('Dormant', 'Inactive') and total_orders > 0
 order by total_revenue desc, customer_id asc
-limit 100

@@ -55,13 +55,20 @@ def score(
 def _print(scored: "ScoredSeries", most: int, style: TableFormat) -> None:
     flagged = scored.rows[scored.rows["direction"] != ""]
     rows = [
-        (row.time, f"{row.value:g}", f"{row.expected:.6g}", f"{row.score:.1f}", *row[4:])
-        for row in flagged.head(most)[list(_COLUMNS)].itertuples(index=False)
+        _for_people(row) if style is TableFormat.table else row
+        for row in flagged.head(most)[list(_COLUMNS)].itertuples(index=False, name=None)
     ]
     if rows or style is not TableFormat.table:
         print_rows(_COLUMNS, rows, style)
     if style is TableFormat.table:
         out.print(_summary(scored, len(flagged), len(rows)), markup=False)
+
+
+def _for_people(row: tuple[object, ...]) -> tuple[object, ...]:
+    from ml_pipeline.anomalies.reasons import shown
+
+    time, value, expected, score, *words = row
+    return (time, shown(float(str(value))), shown(float(str(expected))), f"{score:.1f}", *words)
 
 
 def _summary(scored: "ScoredSeries", flagged: int, shown: int) -> str:
@@ -74,7 +81,7 @@ def _summary(scored: "ScoredSeries", flagged: int, shown: int) -> str:
             " more. Give more rows, or a smaller number with --warm-up."
         )
     more = f", {shown:,} are shown (--most, or all with --out)" if shown < flagged else ""
+    found = "is an anomaly" if flagged == 1 else "are anomalies"
     return (
-        f"{flagged:,} of {rows:,} rows are anomalies{more};"
-        f" the first {learned:,} were learned from only."
+        f"{flagged:,} of {rows:,} rows {found}{more}; the first {learned:,} were learned from only."
     )

@@ -61,7 +61,8 @@ def list_messages(
     with open_services(settings_of(context)) as services, connect(services.database) as connection:
         found = quarantined(connection, selection, limit)
     if not found:
-        out.print("No such message is in quarantine.")
+        is_filtered = selection != Selection()
+        out.print(f"No {'such message is' if is_filtered else 'message waits'} in quarantine.")
         return
     columns = ["id", "stream", "place", "code", "field", "reason", "seen_utc", "status"]
     print_rows(columns, [_row(each) for each in found])

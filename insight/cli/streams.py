@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from insight.cli.report import fetch, print_rows
 from insight.cli.state import out, settings_of
+from insight.cli.stream_health import for_people
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.services import open_services
 from streaming.contract import Contract, document_text, load_contracts, read_contract
@@ -24,8 +25,8 @@ app = typer.Typer(
 Stream = Annotated[str, typer.Argument(help="A stream's name, for instance bitcoin-prices.")]
 
 _LIST = """
-select stream, state, contract_version as version, origin, rows_total as rows, lag,
-       quarantined_open as quarantined,
+select stream, state, producer_state as producer, contract_version as version, origin,
+       rows_total as rows, lag, quarantined_open as quarantined,
        to_char(last_commit_at, 'YYYY-MM-DD HH24:MI:SS') as loaded_at_utc
 from streaming.stream_status order by stream
 """
@@ -36,7 +37,7 @@ select stream, state, concat_ws('; ', state_reason, producer_reason) as reason,
 from streaming.stream_status where stream = {stream}
 """
 _PROGRESS = """
-select topic, partition, state, first_offset as first, next_offset as next,
+select partition_id as id, topic, partition, state, first_offset as first, next_offset as next,
        greatest(high_watermark - next_offset, 0) as lag, rows_total as rows,
        quarantined_total as quarantined, gap_total as gaps,
        to_char(last_commit_at, 'YYYY-MM-DD HH24:MI:SS') as loaded_at_utc
@@ -112,8 +113,8 @@ def _print_record(connection: Connection, query: str, stream: str) -> None:
 
 
 def _print_contract(contract: Contract) -> None:
-    out.print(f"{'freshness':<18} {contract.freshness_seconds} s")
-    out.print(f"{'retention':<18} {contract.retention_seconds} s")
+    out.print(f"{'freshness':<18} {for_people(contract.freshness_seconds)}")
+    out.print(f"{'retention':<18} {for_people(contract.retention_seconds)}")
     out.print("\n[bold]Fields[/]")
     rows = [
         (

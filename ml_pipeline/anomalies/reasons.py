@@ -48,11 +48,11 @@ def reason(scores: Scores, row: int, column: int, actual: float, step: float) ->
     unit = unit_of(step)
     usual = TITLES[scores.candidate[row, column]]
     if scale == 1:
-        what = f"{_number(actual)} where {_number(scores.expected[row, column])} is usual {usual}"
+        what = f"{shown(actual)} where {shown(scores.expected[row, column])} is usual {usual}"
     else:
         what = (
-            f"{_number(scores.window_actual[row, column])} in {scale} {unit}s"
-            f" where {_number(scores.window_expected[row, column])} is usual {usual}"
+            f"{shown(scores.window_actual[row, column])} in {scale} {unit}s"
+            f" where {shown(scores.window_expected[row, column])} is usual {usual}"
         )
     return f"{what}: as rare as once in {_rows(scores.score[row, column])} {unit}s"
 
@@ -62,7 +62,8 @@ def unit_of(step: float) -> str:
     return next((name for seconds, name in _UNITS if abs(step - seconds) < seconds / 100), "row")
 
 
-def _number(value: float) -> str:
+def shown(value: float) -> str:
+    """A value for people: two decimals, below 1 three figures."""
     size = abs(value)
     if size >= 100 or value == 0:
         return f"{value:,.2f}".removesuffix(".00")

@@ -77,11 +77,12 @@ class AssociationReport:
         return sum(shop.rules for shop in self.shops)
 
     def summary(self) -> str:
-        """For the line of a stage: "74 associations"."""
+        """For the line of a stage: "74 associations, unchanged"."""
         found = f"{self.rules:,}" if self.rules else "no"
         left_out = sum(shop.left_out for shop in self.shops)
         too_large = f" ({left_out:,} baskets of over {self.largest_basket:,} products left out)"
-        return f"{found} associations" + too_large * bool(left_out)
+        unchanged = ", unchanged" * self.unchanged
+        return f"{found} associations{unchanged}" + too_large * bool(left_out)
 
 
 def associate_products(

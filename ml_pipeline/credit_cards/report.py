@@ -6,7 +6,14 @@ import pandas as pd
 
 from ml_pipeline.credit_cards.model import CardModel, Evaluation, Extracted
 from ml_pipeline.credit_cards.options import CUSTOMER, Missing
-from ml_pipeline.credit_cards.train import INIT, MAX_ITER, N_INIT, RANDOM_STATE, ROWS_TO_COMPARE
+from ml_pipeline.credit_cards.train import (
+    INIT,
+    MAX_ITER,
+    N_INIT,
+    RANDOM_STATE,
+    ROWS_TO_COMPARE,
+    ROWS_TO_EVALUATE,
+)
 
 _MOST_TEST_ROWS = 20
 
@@ -84,12 +91,14 @@ def _sweep(model: CardModel, evaluation: Evaluation) -> str:
         if model.customers > ROWS_TO_COMPARE
         else ""
     )
+    evaluated = min(model.customers, ROWS_TO_EVALUATE)
     return (
         "## Number of clusters\n\n"
         + sampled
         + _table(("k", "SSE", "silhouette"), rows)
         + f"\n\n{elbow} The model of k = {model.k} is kept ({model.reason}); its silhouette is "
-        f"{_number(evaluation.silhouette)}, its SSE {evaluation.sse:,.1f}."
+        f"{_number(evaluation.silhouette)} of {evaluated:,} customers,"
+        f" its SSE {evaluation.sse:,.1f}."
     )
 
 

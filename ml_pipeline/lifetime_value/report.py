@@ -119,10 +119,11 @@ def _calibration(stored: StoredLifetimeValue, figures: Sequence[str]) -> str:
         "",
         f"{found.actual_value:,.0f}",
         "",
+        "",
     )
     rows = [happened, *(_family_row(each, found) for each in found.families)]
     header = (
-        "", "purchases", "off by", "value", "error a customer",
+        "", "purchases", "off by", "value", "off by", "error a customer",
     )  # fmt: skip
     return (
         f"{title}Both models fitted to the orders up to {found.holdout_days} days before the end,"
@@ -135,14 +136,18 @@ def _calibration(stored: StoredLifetimeValue, figures: Sequence[str]) -> str:
 
 
 def _family_row(each: FamilyCalibration, found: Calibration) -> tuple[str, ...]:
-    off = each.predicted_purchases / found.actual_purchases - 1 if found.actual_purchases else 0.0
     return (
         each.model.name,
         f"{each.predicted_purchases:,.0f}",
-        f"{off:+.1%}",
+        _off_by(each.predicted_purchases, found.actual_purchases),
         "" if each.predicted_value is None else f"{each.predicted_value:,.0f}",
+        _off_by(each.predicted_value, found.actual_value),
         f"{each.absolute_error:.3f}",
     )
+
+
+def _off_by(predicted: float | None, actual: float) -> str:
+    return "" if predicted is None or not actual else f"{predicted / actual - 1:+.1%}"
 
 
 def _groups(found: Calibration) -> str:

@@ -255,7 +255,8 @@ class _Loader:
             commit_seconds=seconds,
             newest_event_at=stored.newest_event_at,
         )
-        self._on_progress(f"{sum(each.rows for each in self._loads.values()):,} events loaded")
+        total = sum(each.rows for each in self._loads.values())
+        self._on_progress(f"{total:,} {'event' if total == 1 else 'events'} loaded")
 
     def _wait_for_database(self, error: Exception) -> None:
         """Wait for half a second without fetching; consuming keeps the group membership alive."""

@@ -99,7 +99,10 @@ def produce(
         report.state, report.reason = PRODUCED_ELSEWHERE, str(other)
     finally:
         session.close()
-    _logger.info("producer of %s: %s", contract.stream, report)
+    _logger.info(
+        "producer of %s is %s, %d events delivered in %d polls",
+        contract.stream, report.state, report.delivered, report.polled,
+    )  # fmt: skip
     return report
 
 

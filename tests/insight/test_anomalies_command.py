@@ -1,6 +1,7 @@
 """`insight anomalies score`, as it is typed: any CSV of (time, value), and complaints about it."""
 
 import csv
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def test_the_odd_hour_is_printed_with_expectation_score_and_reason(score: Score)
     printed = score(_text()).stdout
     assert "2019-12-12 05:00" in printed
     assert "is usual" in printed
-    assert f"1 of {HOURS} rows are anomalies; the first 50 were learned from only." in printed
+    assert f"1 of {HOURS} rows is an anomaly; the first 50 were learned from only." in printed
 
 
 def test_all_scores_are_written_and_the_times_are_those_of_the_file(
@@ -143,7 +144,8 @@ def test_equal_values_and_too_few_rows_are_said(score: Score) -> None:
 def test_formats_and_the_longest_list(score: Score) -> None:
     text = _text()
     assert score(text, "-f", "csv").stdout.startswith("time,value,expected,score")
-    assert score(text, "-f", "json").stdout.startswith("[")
+    (flagged,) = json.loads(score(text, "-f", "json").stdout)
+    assert str(flagged["value"]) in text
     many = score(text, "--false-alarms", "10000", "--warm-up", "30", "--most", "1").stdout
     assert "1 are shown" in many or "1 of 336" in many
 

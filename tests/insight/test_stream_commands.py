@@ -110,7 +110,7 @@ def message(contract: Contract, number: int, **more: object) -> bytes:
 def test_nothing_is_there_yet(insight: Insight) -> None:
     assert "Nothing has been streamed yet" in insight("verify").output
     assert "No stream is registered yet" in insight("streams", "list").output
-    assert "No such message" in insight("quarantine", "list").output
+    assert "No message waits in quarantine." in insight("quarantine", "list").output
     with pytest.raises(InputError, match="no quarantined message 1"):
         insight("quarantine", "show", "1")
     with pytest.raises(InputError, match=r"no stream 'x'\. Known are none yet"):
@@ -199,7 +199,7 @@ def test_quarantined_messages_are_shown_mended_replayed_and_ignored(
     assert "typo (under contract 1.1.0)" in shown
     ignored = insight("quarantine", "ignore", *ids[2:], "--reason", "a test").output
     assert "2 ignored, 0 were not open" in ignored
-    assert "No such message" in insight("quarantine", "list").output
+    assert "No message waits in quarantine." in insight("quarantine", "list").output
     assert len(insight("quarantine", "list", "--status", "all").output.splitlines()) == 5
     with connect(database) as connection:
         rows = connection.execute(

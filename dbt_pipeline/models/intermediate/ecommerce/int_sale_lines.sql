@@ -44,8 +44,7 @@ rated as (
         coupons.coupon_code,
         cast(coalesce(coupons.discount_rate, 0) as numeric(6, 4)) as discount_rate,
         cast(coalesce(taxes.gst_rate, 0) as numeric(6, 4)) as gst_rate,
-        cast(round(numbered.quantity * numbered.avg_price, 2) as numeric(22, 2))
-            as gross_sales_amount
+        cast(numbered.quantity * numbered.avg_price as numeric(22, 2)) as gross_sales_amount
     from numbered
     left join coupons
         on
@@ -60,7 +59,7 @@ discounted as (
 
     select
         *,
-        cast(round(gross_sales_amount * discount_rate, 2) as numeric(22, 2)) as discount_amount
+        cast(gross_sales_amount * discount_rate as numeric(22, 2)) as discount_amount
     from rated
 
 ),
@@ -69,9 +68,7 @@ taxed as (
 
     select
         *,
-        cast(
-            round((gross_sales_amount - discount_amount) * gst_rate, 2) as numeric(22, 2)
-        ) as gst_amount
+        cast((gross_sales_amount - discount_amount) * gst_rate as numeric(22, 2)) as gst_amount
     from discounted
 
 ),

@@ -104,7 +104,7 @@ final as (
         scored.gross_amount,
         scored.refund_amount,
         scored.monetary,
-        cast(round(scored.monetary / scored.frequency, 2) as numeric(22, 2)) as avg_order_value,
+        cast(scored.monetary / scored.frequency as numeric(22, 2)) as avg_order_value,
         scored.r_score,
         scored.f_score,
         scored.m_score,

@@ -20,7 +20,7 @@ known as (
             when customer_tenure_months > 24 then 'Loyal'
             else 'Unknown'
         end as customer_segment,
-        cast(round(customer_tenure_months / 12.0, 1) as numeric(6, 1)) as customer_tenure_years,
+        cast(customer_tenure_months / 12.0 as numeric(6, 1)) as customer_tenure_years,
         _loaded_at as loaded_at
     from customers
 

@@ -69,7 +69,7 @@ final as (
         scored.recency_days,
         scored.frequency,
         scored.monetary,
-        cast(round(scored.monetary / scored.frequency, 2) as numeric(22, 2)) as avg_order_value,
+        cast(scored.monetary / scored.frequency as numeric(22, 2)) as avg_order_value,
         scored.r_score,
         scored.f_score,
         scored.m_score,

@@ -57,8 +57,7 @@ joined as (
         orders.first_purchase_date,
         orders.last_purchase_date,
         as_of.as_of_date - orders.last_purchase_date as days_since_last_purchase,
-        cast(round(orders.total_revenue / orders.total_orders, 2) as numeric(22, 2))
-            as avg_order_value,
+        cast(orders.total_revenue / orders.total_orders as numeric(22, 2)) as avg_order_value,
         greatest(customers.loaded_at, orders.processed_at) as updated_at
     from customers
     -- It has every customer, but not the unknown member.

@@ -80,7 +80,7 @@ final as (
         cast(coalesce(by_day.gst_amount, 0) as numeric(22, 2)) as gst_amount,
         cast(coalesce(by_day.delivery_charges, 0) as numeric(22, 2)) as delivery_charges,
         cast(coalesce(by_day.total_amount, 0) as numeric(22, 2)) as total_amount,
-        cast(round(by_day.total_amount / by_day.orders, 2) as numeric(22, 2)) as avg_order_value
+        cast(by_day.total_amount / by_day.orders as numeric(22, 2)) as avg_order_value
     from calendar
     inner join bounds on calendar.date_day between bounds.first_day and bounds.last_day
     left join by_day on calendar.date_day = by_day.order_date

@@ -72,7 +72,7 @@ final as (
         cast(by_month.gst_amount as numeric(22, 2)) as gst_amount,
         cast(by_month.delivery_charges as numeric(22, 2)) as delivery_charges,
         cast(by_month.total_amount as numeric(22, 2)) as total_amount,
-        cast(round(by_month.total_amount / nullif(by_month.orders, 0), 2) as numeric(22, 2))
+        cast(by_month.total_amount / nullif(by_month.orders, 0) as numeric(22, 2))
             as avg_order_value
     from by_month
     left join customers_by_month on by_month.date_month = customers_by_month.date_month

@@ -55,6 +55,7 @@ moved as (
 
 ),
 
+-- The version that is the customer's last and still holds has neither an end nor a next one.
 departed as (
 
     select
@@ -66,7 +67,7 @@ departed as (
         -2 as to_segment_id,
         'Not a customer' as to_segment_name
     from neighbours
-    where ended_at is not null and next_started_at is distinct from ended_at
+    where next_started_at is distinct from ended_at
 
 ),
 

@@ -73,27 +73,15 @@ pos_by_day as (
 
 ),
 
-last_days as (
-
-    select max(date_day) as last_day from prices_by_day
-
-    union all
-
-    select max(date_day) as last_day from articles_by_day
-
-    union all
-
-    select max(date_day) as last_day from online_sales
-
-    union all
-
-    select max(date_day) as last_day from pos_by_day
-
-),
-
 bounds as (
 
-    select max(last_day) as last_day from last_days
+    select
+        greatest(
+            (select max(date_day) from prices_by_day),
+            (select max(date_day) from articles_by_day),
+            (select max(date_day) from online_sales),
+            (select max(date_day) from pos_by_day)
+        ) as last_day
 
 ),
 

@@ -61,8 +61,8 @@ final as (
         category,
         cast(day_started_at at time zone 'UTC' as date) as date_day,
         cast(count(id) as integer) as article_count,
-        cast(count(id) filter (where explicit_crypto_mention) as integer) as crypto_article_count,
-        cast(count(id) filter (where has_crypto_mention) as integer) as flagged_article_count,
+        cast(count(*) filter (where explicit_crypto_mention) as integer) as crypto_article_count,
+        cast(count(*) filter (where has_crypto_mention) as integer) as flagged_article_count,
         cast(coalesce(sum(word_count), 0) as bigint) as word_count,
         max(ingestion_timestamp) as last_ingested_at
     from articles

@@ -127,8 +127,8 @@ final as (
         cast(discount_amount as numeric(22, 2)) as discount_amount,
         cast(net_sales_amount as numeric(22, 2)) as net_sales_amount,
         cast(total_amount as numeric(22, 2)) as total_amount,
-        cast(round(total_amount / sale_lines, 2) as numeric(22, 2)) as avg_line_value,
-        cast(round(total_amount / orders, 2) as numeric(22, 2)) as avg_order_value
+        cast(total_amount / sale_lines as numeric(22, 2)) as avg_line_value,
+        cast(total_amount / orders as numeric(22, 2)) as avg_order_value
     from joined
 
 )

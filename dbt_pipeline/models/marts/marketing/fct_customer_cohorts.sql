@@ -96,7 +96,7 @@ final as (
         months.cohort_size,
         coalesce(activity.active_customers, 0) as active_customers,
         cast(
-            round(cast(coalesce(activity.active_customers, 0) as numeric) / months.cohort_size, 4)
+            cast(coalesce(activity.active_customers, 0) as numeric) / months.cohort_size
             as numeric(6, 4)
         ) as retention_share,
         cast(coalesce(activity.orders, 0) as bigint) as orders,

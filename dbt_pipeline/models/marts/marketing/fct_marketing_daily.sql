@@ -23,8 +23,8 @@ spend_by_day as (
 
     select
         spend_date,
-        coalesce(sum(spend_amount) filter (where channel = 'offline'), 0) as offline_spend,
-        coalesce(sum(spend_amount) filter (where channel = 'online'), 0) as online_spend,
+        sum(spend_amount) filter (where channel = 'offline') as offline_spend,
+        sum(spend_amount) filter (where channel = 'online') as online_spend,
         sum(spend_amount) as total_spend
     from spend
     group by spend_date
@@ -82,9 +82,9 @@ final as (
         total_spend,
         cast(gross_revenue as numeric(22, 2)) as gross_revenue,
         cast(net_revenue as numeric(22, 2)) as net_revenue,
-        cast(round(total_spend / nullif(new_customers, 0), 2) as numeric(22, 2))
+        cast(total_spend / nullif(new_customers, 0) as numeric(22, 2))
             as cost_per_acquired_customer,
-        cast(round(net_revenue / nullif(total_spend, 0), 4) as numeric(22, 4)) as return_on_spend
+        cast(net_revenue / nullif(total_spend, 0) as numeric(22, 4)) as return_on_spend
     from joined
 
 )

@@ -40,9 +40,9 @@ final as (
         total_spend,
         gross_revenue,
         net_revenue,
-        cast(round(total_spend / nullif(new_customers, 0), 2) as numeric(22, 2))
+        cast(total_spend / nullif(new_customers, 0) as numeric(22, 2))
             as cost_per_acquired_customer,
-        cast(round(net_revenue / nullif(total_spend, 0), 4) as numeric(22, 4)) as return_on_spend
+        cast(net_revenue / nullif(total_spend, 0) as numeric(22, 4)) as return_on_spend
     from by_month
 
 )

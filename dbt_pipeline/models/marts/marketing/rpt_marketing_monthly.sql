@@ -33,19 +33,17 @@ final as (
         offline_spend,
         online_spend,
         total_spend,
-        cast(round(online_spend / nullif(total_spend, 0), 4) as numeric(6, 4))
-            as online_spend_share,
+        cast(online_spend / nullif(total_spend, 0) as numeric(6, 4)) as online_spend_share,
         net_revenue,
         cost_per_acquired_customer,
         return_on_spend,
 
         -- numbers: beside the month before
-        cast(round(total_spend / nullif(previous_spend, 0) - 1, 4) as numeric(22, 4))
-            as spend_change_rate,
-        cast(round(net_revenue / nullif(previous_revenue, 0) - 1, 4) as numeric(22, 4))
+        cast(total_spend / nullif(previous_spend, 0) - 1 as numeric(22, 4)) as spend_change_rate,
+        cast(net_revenue / nullif(previous_revenue, 0) - 1 as numeric(22, 4))
             as net_revenue_change_rate,
         cast(
-            round(cast(new_customers as numeric) / nullif(previous_new_customers, 0) - 1, 4)
+            cast(new_customers as numeric) / nullif(previous_new_customers, 0) - 1
             as numeric(22, 4)
         ) as new_customers_change_rate,
 
@@ -53,9 +51,9 @@ final as (
         cast(cumulative_new_customers as bigint) as cumulative_new_customers,
         cast(cumulative_spend as numeric(22, 2)) as cumulative_spend,
         cast(cumulative_net_revenue as numeric(22, 2)) as cumulative_net_revenue,
-        cast(round(cumulative_spend / nullif(cumulative_new_customers, 0), 2) as numeric(22, 2))
+        cast(cumulative_spend / nullif(cumulative_new_customers, 0) as numeric(22, 2))
             as cumulative_cost_per_acquired_customer,
-        cast(round(cumulative_net_revenue / nullif(cumulative_spend, 0), 4) as numeric(22, 4))
+        cast(cumulative_net_revenue / nullif(cumulative_spend, 0) as numeric(22, 4))
             as cumulative_return_on_spend
     from compared
 

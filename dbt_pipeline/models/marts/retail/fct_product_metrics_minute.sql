@@ -57,9 +57,7 @@ judged as (
 
     select
         *,
-        coalesce(
-            _watermark > window_start + interval '1 minute' + {{ allowed_lateness() }}, false
-        ) as is_late
+        _watermark > window_start + interval '1 minute' + {{ allowed_lateness() }} as is_late
     from members
 
 ),
@@ -73,7 +71,7 @@ final as (
         cast(coalesce(sum(amount), 0) as numeric(14, 2)) as total_revenue,
         cast(count(transaction_id) as integer) as transaction_count,
         cast(coalesce(sum(amount) filter (where is_late), 0) as numeric(14, 2)) as late_revenue,
-        cast(count(transaction_id) filter (where is_late) as integer) as late_transaction_count,
+        cast(count(*) filter (where is_late) as integer) as late_transaction_count,
         max(ingestion_timestamp) as last_ingested_at
     from judged
     group by window_start, product_id

@@ -96,7 +96,7 @@ measured as (
         cast(extract(epoch from greatest(
             _watermark - event_timestamp, interval '0'
         )) as numeric(14, 3)) as lateness_seconds,
-        coalesce(_watermark - event_timestamp > {{ allowed_lateness() }}, false) as is_late
+        _watermark - event_timestamp > {{ allowed_lateness() }} as is_late
     from events
 
 ),
@@ -107,9 +107,8 @@ final as (
         stream,
         date_day,
         cast(count(event_timestamp) as integer) as event_count,
-        cast(count(event_timestamp) filter (where lateness_seconds > 0) as integer)
-            as out_of_order_count,
-        cast(count(event_timestamp) filter (where is_late) as integer) as late_event_count,
+        cast(count(*) filter (where lateness_seconds > 0) as integer) as out_of_order_count,
+        cast(count(*) filter (where is_late) as integer) as late_event_count,
         cast(
             percentile_disc(0.5) within group (order by lateness_seconds) as numeric(14, 3)
         ) as p50_lateness_seconds,
