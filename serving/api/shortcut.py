@@ -7,7 +7,6 @@ that it is refused and answered in one place only.
 
 import re
 
-import orjson
 import psycopg
 from psycopg_pool import PoolTimeout
 from starlette.routing import BaseRoute
@@ -18,7 +17,7 @@ from serving.access.permissions import Permission, Principal
 from serving.api.problems import Problem
 from serving.api.redis_link import RedisAwayError
 from serving.api.state import Serving
-from serving.segment_lookup import lookup_key, segment_of_lookup
+from serving.segment_lookup import is_lookup_of, lookup_key
 
 # Of the ids that this takes none has to be decoded or validated.
 _PATH = re.compile(r"/v1/customers/([A-Za-z0-9_-]{1,64})/segment", re.ASCII)
@@ -45,9 +44,8 @@ class SegmentShortcut:
             principal = await self._principal(scope, authorization)
             if principal is None:
                 return None
-            fields = await self._serving.redis.read_hash(lookup_key(found[1]))
-            segment = segment_of_lookup(found[1], fields)
-            if segment is None:
+            body = await self._serving.redis.read(lookup_key(found[1]))
+            if body is None or not is_lookup_of(found[1], body):
                 return None
             await self._serving.gate.take(principal)
         except (psycopg.OperationalError, PoolTimeout, Problem, RedisAwayError):
@@ -55,7 +53,7 @@ class SegmentShortcut:
         # The metrics are by route.
         scope["route"] = self._route
         self._serving.meter.segment_read("redis")
-        return orjson.dumps(segment)
+        return body
 
     async def _principal(self, scope: Scope, authorization: bytes) -> Principal | None:
         gate = self._serving.gate

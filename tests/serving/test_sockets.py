@@ -511,7 +511,7 @@ def listens(warehouse: DatabaseEndpoint) -> bool:
     with connect_database(warehouse) as connection:
         row = connection.execute(
             """select count(*) > 0 from pg_stat_activity
-               where datname = current_database() and query like 'listen%%'
+               where datname = current_database()
                    and application_name = 'insight api revocations'"""
         ).fetchone()
     return row == (True,)

@@ -34,8 +34,11 @@ class Client:
     def is_ending(self) -> bool:
         return self._is_ending.is_set()
 
-    def offer(self, message: str) -> None:
-        """Put a message at the end of the queue; when that is full, end."""
+    def offer(self, message: str, *, at_once: bool = True) -> None:
+        """Put a message at the end of the queue; when that is full, end.
+
+        It goes out `at_once`, or when `wake` is called.
+        """
         if self.is_ending:
             return
         if len(self._waiting) >= self._most_waiting:
@@ -45,6 +48,11 @@ class Client:
             self.end(Closing.too_slow, detail, kind="too-slow")
             return
         self._waiting.append(message)
+        if at_once:
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Send what waits."""
         self._wake.set()
 
     def end(self, code: Closing, reason: str, *, kind: str) -> None:

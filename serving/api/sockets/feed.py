@@ -20,6 +20,7 @@ _logger = logging.getLogger(__name__)
 AWAY = (psycopg.OperationalError, PoolTimeout, TooManyRequests, Problem)
 _SECONDS_AFTER_A_FAILURE = 1.0
 _SECONDS_BEFORE_MORE = 0.02
+_WOKEN_AT_ONCE = 16
 
 # A row as a principal may see it.
 Show = Callable[[Row, Principal], Row]
@@ -79,9 +80,9 @@ class Feed:
             await asyncio.sleep(self.topic.seconds)
             try:
                 while (batch := await self.topic.read(self._offset)).is_more:
-                    self._spread(batch)
+                    await self._spread(batch)
                     await asyncio.sleep(_SECONDS_BEFORE_MORE)
-                self._spread(batch)
+                await self._spread(batch)
             except AWAY as error:
                 # Nothing is lost: the next look begins where this one did.
                 self._meter.feed_failed(self.topic.name)
@@ -93,10 +94,22 @@ class Feed:
                 _logger.exception("topic %s", self.topic.name)
                 await asyncio.sleep(_SECONDS_AFTER_A_FAILURE)
 
-    def _spread(self, batch: Batch) -> None:
+    async def _spread(self, batch: Batch) -> None:
+        """Offer a batch to all, in one step; then let them send, a few at a time.
+
+        Hundreds of clients that send at once would let every request wait for all of them.
+        """
+        woken = self._offered(batch)
+        for number, client in enumerate(woken, start=1):
+            client.wake()
+            if number % _WOKEN_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _offered(self, batch: Batch) -> list[Client]:
         self._offset = batch.offset
         if not batch.rows and not batch.skipped:
-            return
+            return []
+        woken = []
         messages: dict[bool, str] = {}
         for client, kept in list(self._listeners.items()):
             if kept is not None:
@@ -105,14 +118,14 @@ class Feed:
             sees_ids = client.principal.may(Permission.customers_read)
             if sees_ids not in messages:
                 messages[sees_ids] = self._message(batch, client.principal)
-            self._offer(client, messages[sees_ids])
+            client.offer(messages[sees_ids], at_once=False)
+            self._meter.socket_message(self.topic.name)
+            woken.append(client)
+        return woken
 
     def _send(self, client: Client, batch: Batch) -> None:
-        self._offer(client, self._message(batch, client.principal))
+        client.offer(self._message(batch, client.principal))
+        self._meter.socket_message(self.topic.name)
 
     def _message(self, batch: Batch, principal: Principal) -> str:
         return rows_message(self.topic.name, batch, lambda row: self._show(row, principal))
-
-    def _offer(self, client: Client, message: str) -> None:
-        client.offer(message)
-        self._meter.socket_message(self.topic.name)
