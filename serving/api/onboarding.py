@@ -4,6 +4,7 @@ They run as the owner of the warehouse, in a thread of their own: a contract mak
 loaders have to fill, which neither database role of the API may.
 """
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from streaming.evolution import changes
 from streaming.operating import halts
 from streaming.registry import Registration, lock_registry, register, registered_stream
 
+_logger = logging.getLogger(__name__)
+
 _PLACE = Path("contract")
 _MOST_BYTES = 64 * 1024
 _DEEPEST = 20
@@ -35,7 +38,9 @@ def read_document(body: bytes, *, is_json: bool) -> tuple[Contract, str]:
     try:
         text = body.decode("utf-8")
         if is_json:
-            text = yaml.safe_dump(orjson.loads(text), sort_keys=False, allow_unicode=True)
+            content = orjson.loads(text)
+            _refuse_depth(content)
+            text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         _refuse_mazes(text)
         return read_contract_text(text, _PLACE), text
     except (UnicodeDecodeError, orjson.JSONDecodeError, yaml.YAMLError) as error:
@@ -61,7 +66,7 @@ def register_stream(
     except IntegrityError as error:
         raise Problem(409, "table-differs", f"{error}.") from error
     except ServiceError as error:
-        raise Problem(503, "warehouse-away", f"{error}.", headers={"Retry-After": "10"}) from error
+        raise _away(error) from error
     return made
 
 
@@ -70,18 +75,18 @@ def change_stream(owner: DatabaseEndpoint, stream: str, note: Note, *, paused: b
 
     Raises Problem 404 for an unknown stream, 409 when messages are lost.
     """
-    with connect(owner) as connection:
-        if registered_stream(connection, stream) is None:
-            raise Problem(404, "no-such-stream", "There is no stream of this name.")
-        try:
-            change = halts.pause if paused else halts.resume
-            is_changed = change(connection, stream)
-        except InputError as error:
-            connection.rollback()
-            raise Problem(409, "messages-lost", f"{error}.") from error
-        if is_changed:
-            action = "stream.pause" if paused else "stream.resume"
-            audit.record(connection, note(action, stream, {}))
+    try:
+        with connect(owner) as connection:
+            if registered_stream(connection, stream) is None:
+                raise Problem(404, "no-such-stream", "There is no stream of this name.")
+            is_changed = (halts.pause if paused else halts.resume)(connection, stream)
+            if is_changed:
+                action = "stream.pause" if paused else "stream.resume"
+                audit.record(connection, note(action, stream, {}))
+    except InputError as error:
+        raise Problem(409, "messages-lost", f"{error}.") from error
+    except ServiceError as error:
+        raise _away(error) from error
     return is_changed
 
 
@@ -96,6 +101,26 @@ def _refuse_same_version(connection: Connection, contract: Contract) -> None:
         )
         errors = [InvalidPart(where="contract", message=each[:300]) for each in found[:20]]
         raise Problem(409, "another-contract", detail, errors=errors)
+
+
+def _away(error: ServiceError) -> Problem:
+    """Its sentence may name the server, which nobody outside has to know."""
+    _logger.warning("%s", error)
+    detail = "The warehouse does not answer, or a long query holds the table. Try again."
+    return Problem(503, "warehouse-away", detail, headers={"Retry-After": "10"})
+
+
+def _refuse_depth(content: object) -> None:
+    level, depth = [content], 0
+    while level := [
+        part
+        for each in level
+        if isinstance(each, dict | list)
+        for part in (each.values() if isinstance(each, dict) else each)
+    ]:
+        depth += 1
+        if depth > _DEEPEST:
+            raise _unusable("contract", f"is nested deeper than {_DEEPEST} levels")
 
 
 def _refuse_mazes(text: str) -> None:

@@ -12,7 +12,10 @@ _DESCRIPTION = """Customer insight: sales, refunds, stores, customers and their 
 
 Send a key or token as `Authorization: Bearer ...`. Lists come in pages: give `next_cursor` back as
 `cursor`. Amounts of money and shares are decimal numbers in strings. Each answer to a GET has an
-`ETag`; `If-None-Match` gets 304. Errors are problem documents (RFC 9457)."""
+`ETag`; `If-None-Match` gets 304. Errors are problem documents (RFC 9457).
+
+Changes are pushed over the WebSocket `/v1/ws?topics=transactions,stream-status,live-customers`,
+which this document cannot describe: each message is a JSON object, rows with topic and offset."""
 
 _EVERYWHERE = (400, 408, 413, 414, 422, 431, 500, 503)
 _BEHIND_THE_GATE = (401, 403, 429)

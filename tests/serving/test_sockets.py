@@ -67,8 +67,21 @@ class Flood(Secrets):
         return Batch([{"text": "x" * 20_000}], str(int(after) + 1))
 
 
+class Counted(Secrets):
+    """A topic that knows how often it was begun to be read."""
+
+    name = "counted"
+    permission = Permission.streams_read
+    starts = 0
+
+    async def start(self) -> str:
+        Counted.starts += 1
+        return "0"
+
+
 def all_topics(warehouse: Warehouse) -> list[Topic]:
-    return [*topics_of(warehouse), Secrets(warehouse), Flood(warehouse)]
+    more = (Secrets, Flood, Counted)
+    return [*topics_of(warehouse), *(each(warehouse) for each in more)]
 
 
 @pytest.fixture(scope="module")
@@ -599,6 +612,17 @@ def test_who_says_too_much_is_closed(listen: Listen, api: RunningApi) -> None:
     for _ in range(12):
         listener.say(op="ping")
     assert listener.closing()[0] == 4429
+
+
+def test_a_topic_has_one_reader_for_all_and_none_for_nobody(listen: Listen) -> None:
+    for starts in (1, 2):
+        listeners = [listen("topics=counted") for _ in range(5)]
+        for each in listeners:
+            each.next(of="subscribed")
+        assert Counted.starts == starts
+        for each in listeners:
+            each.say(op="unsubscribe", topic="counted")
+            each.next(of="unsubscribed")
 
 
 def test_who_unsubscribes_hears_no_more(listen: Listen, till: Callable[..., None]) -> None:

@@ -138,6 +138,10 @@ def test_a_contract_that_cannot_be_used_says_why(ops: httpx.Client, contract: st
     problem(ops.post("/v1/streams", content="a: " + "b" * 70_000, headers=YAML), 413,
             "body-too-large")  # fmt: skip
     problem(ops.post("/v1/streams", content=contract), 415, "unsupported-media-type")
+    nested = b'{"a":' * 900 + b"1" + b"}" * 900
+    for body in (nested, b"[]", b'"x"', b"null", b'{"a": 1e999}'):
+        answer = ops.post("/v1/streams", content=body, headers={"Content-Type": "application/json"})
+        problem(answer, 422, "invalid-contract")
     problem(ops.post("/v1/streams", content=b"{", headers={"Content-Type": "application/json"}),
             422, "invalid-contract")  # fmt: skip
 

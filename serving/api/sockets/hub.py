@@ -30,6 +30,7 @@ from serving.api.sockets.topic import OffsetError, Topic
 _logger = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 0.5
+_MOST_RESUMING = 2
 _PARAMETERS = {"topics", "since", "ticket"}
 
 
@@ -58,6 +59,7 @@ class Hub:
         self._most_clients = most_clients
         self._most_waiting = most_waiting
         self._clients: set[Client] = set()
+        self._resuming = asyncio.Semaphore(_MOST_RESUMING)
         self._checks: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -79,6 +81,11 @@ class Hub:
             return
         except BadAddressError as error:
             await self._turn_away(websocket, Closing.bad_address, "bad-address", str(error))
+            return
+        except AWAY as error:
+            _logger.warning("keys cannot be read: %s", " ".join(str(error).split()))
+            detail = "The warehouse does not answer. Try again."
+            await self._turn_away(websocket, Closing.try_again_later, "warehouse-away", detail)
             return
         if len(self._clients) >= self._most_clients:
             detail = f"There are {self._most_clients} connections already."
@@ -188,7 +195,9 @@ class Hub:
         # Again from another offset is from the beginning.
         feed.leave(client)
         try:
-            await feed.join(client, wish.since)
+            # Each reads up to thousands of rows: they must leave connections for the requests.
+            async with self._resuming:
+                await feed.join(client, wish.since)
         except OffsetError as error:
             client.offer(error_message(error.kind, error.detail, wish.topic))
         except AWAY as error:
@@ -201,19 +210,25 @@ class Hub:
         """End the connections whose key or token no longer opens anything."""
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
-            now = datetime.now(UTC)
+            self._end_expired(datetime.now(UTC))
             try:
-                for client in list(self._clients):
-                    until = client.principal.expires_at
-                    if until is not None and until <= now:
-                        detail = "The key or token has expired."
-                        client.end(Closing.not_admitted, detail, kind="expired")
-                    elif not await self._gate.is_still_good(client.principal):
-                        detail = "The key is not valid any more."
-                        client.end(Closing.not_admitted, detail, kind="revoked")
+                await self._end_revoked()
             except AWAY as error:
                 # Whoever is connected stays: without the table of keys none can be revoked.
                 _logger.warning("keys cannot be read: %s", " ".join(str(error).split()))
+
+    def _end_expired(self, now: datetime) -> None:
+        for client in self._clients:
+            until = client.principal.expires_at
+            if until is not None and until <= now:
+                detail = "The key or token has expired."
+                client.end(Closing.not_admitted, detail, kind="expired")
+
+    async def _end_revoked(self) -> None:
+        for client in list(self._clients):
+            if not await self._gate.is_still_good(client.principal):
+                detail = "The key is not valid any more."
+                client.end(Closing.not_admitted, detail, kind="revoked")
 
 
 def _closing(problem: Problem) -> Closing:
