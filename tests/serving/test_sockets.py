@@ -491,7 +491,7 @@ def test_what_a_role_may_not_hear_closes(listen: Listen, keys: dict[Role, str]) 
 def test_a_key_that_expires_or_is_revoked_ends_its_connections(
     listen: Listen, api: RunningApi
 ) -> None:
-    short = listen("topics=stream-status", api.key(Role.viewer, lifetime=timedelta(seconds=3)))
+    short = listen("topics=stream-status", api.key(Role.viewer, lifetime=timedelta(seconds=8)))
     token = api.key(Role.viewer)
     revoked = listen("topics=stream-status", token)
     for each in (short, revoked):

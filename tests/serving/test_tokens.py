@@ -220,9 +220,9 @@ def test_half_the_settings_are_refused() -> None:
 def test_a_connection_ends_with_its_token(
     warehouse: DatabaseEndpoint, options: ApiOptions, provider: Provider, oidc: OidcOptions
 ) -> None:
-    # 30 s of leeway: this one is good for 4 s more.
-    token = provider.token(exp=int(time.time()) - 26)
     with running_api(warehouse, replace(options, oidc=oidc)) as running:
+        # 30 s of leeway: this one is good for 10 s more.
+        token = provider.token(exp=int(time.time()) - 20)
         headers = {"Authorization": f"Bearer {token}"}
         address = f"ws{running.address.removeprefix('http')}/v1/ws?topics=stream-status"
         with connect(address, additional_headers=headers, open_timeout=20) as connection:
