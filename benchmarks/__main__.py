@@ -95,7 +95,7 @@ def _arguments() -> argparse.Namespace:
         size = getattr(warehouse_plan.Options(), name)
         warehouse.add_argument(f"--{name.replace('_', '-')}", type=int, default=size)
     api = parser.add_argument_group("api", "As with streams.")
-    for name in ("rate", "seconds", "rounds"):
+    for name in ("rate", "seconds", "rounds", "sockets"):
         size = getattr(api_plan.Options(), name)
         api.add_argument(f"--api-{name}", type=int, default=size)
     arguments = parser.parse_args()
@@ -213,7 +213,12 @@ def _api(arguments: argparse.Namespace) -> None:
     from benchmarks.api.run import run as run_api
 
     try:
-        options = api_plan.Options(arguments.api_rate, arguments.api_seconds, arguments.api_rounds)
+        options = api_plan.Options(
+            arguments.api_rate,
+            arguments.api_seconds,
+            arguments.api_rounds,
+            arguments.api_sockets,
+        )
     except ValueError as error:
         sys.exit(f"python -m benchmarks: {error}")
     content = report_api(run_api(options), options)

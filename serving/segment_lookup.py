@@ -1,13 +1,14 @@
 """Each customer's segment by key in Redis, for applications that ask for one customer.
 
-`insight:customer-segment:<customer_id>` is a hash of segment_id, segment_name and updated_at
-(ISO 8601, UTC); the set `insight:customer-segments` holds the customers that have one. The marts
-stay the source of truth: the lookups can be rebuilt at any time, and one that is not refreshed
-for a week ends by itself.
+`insight:customer-segment:<customer_id>` is a JSON object of customer_id, segment_id, segment_name
+and updated_at (ISO 8601, UTC), as the API answers it; the set `insight:customer-segments` holds the
+customers that have one. The marts stay the source of truth: the lookups can be rebuilt at any time,
+and one that is not refreshed for a week ends by itself.
 """
 
 from datetime import datetime
 
+import orjson
 import redis
 
 from insight.database import DatabaseEndpoint, connect
@@ -25,17 +26,13 @@ def lookup_key(customer_id: str) -> str:
     return f"insight:customer-segment:{customer_id}"
 
 
-def segment_of_lookup(customer_id: str, fields: dict[str, str]) -> dict[str, object] | None:
-    """One customer's segment from the fields of the lookup; None when they are not whole."""
-    try:
-        return {
-            "customer_id": customer_id,
-            "segment_id": int(fields["segment_id"]),
-            "segment_name": fields["segment_name"],
-            "updated_at": fields["updated_at"],
-        }
-    except (KeyError, ValueError):
-        return None
+def is_lookup_of(customer_id: str, value: bytes) -> bool:
+    """Whether a value is one customer's lookup, and not something else under its key."""
+    return value.startswith(_beginning(customer_id)) and value.endswith(b"}")
+
+
+def _beginning(customer_id: str) -> bytes:
+    return b'{"customer_id":' + orjson.dumps(customer_id) + b',"segment_id":'
 
 
 def publish_segments(database: DatabaseEndpoint, endpoint: RedisEndpoint) -> int:
@@ -74,11 +71,15 @@ def _write(client: redis.Redis, rows: list[tuple[object, ...]]) -> None:
     with client.pipeline(transaction=False) as pipeline:
         for customer_id, segment_id, segment_name, updated_at in rows:
             assert isinstance(updated_at, datetime)
-            key = lookup_key(str(customer_id))
-            pipeline.hset(key, "segment_id", str(segment_id))
-            pipeline.hset(key, "segment_name", str(segment_name))
-            pipeline.hset(key, "updated_at", updated_at.isoformat())
-            pipeline.expire(key, _SECONDS_TO_LIVE)
+            value = orjson.dumps(
+                {
+                    "customer_id": str(customer_id),
+                    "segment_id": segment_id,
+                    "segment_name": segment_name,
+                    "updated_at": updated_at.isoformat(),
+                }
+            )
+            pipeline.set(lookup_key(str(customer_id)), value, ex=_SECONDS_TO_LIVE)
             pipeline.sadd(_UNFINISHED, str(customer_id))
         pipeline.execute()
 

@@ -7,6 +7,7 @@ from psycopg import sql
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import IntegrityError
 from streaming.contract import Contract
+from streaming.onboarding import ONBOARDING_VIEW
 from streaming.records import PARTITION_VIEW, RECORDS, STATUS_VIEW
 
 SCHEMA = "streaming"
@@ -34,6 +35,7 @@ def create_tables(database: DatabaseEndpoint, contracts: Sequence[Contract]) -> 
             create_raw_table(connection, contract)
         connection.execute(STATUS_VIEW)
         connection.execute(PARTITION_VIEW)
+        connection.execute(ONBOARDING_VIEW)
 
 
 def _refuse_older_layout(connection: Connection) -> None:

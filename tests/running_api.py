@@ -18,6 +18,8 @@ from serving.api.meter import ApiMeter
 from serving.api.options import ApiOptions
 from serving.api.routes import ROUTERS
 from serving.api.run import listen, serve
+from serving.api.sockets.topics import topics_of
+from serving.api.state import Topics
 
 SECRET = ServerSecret(bytes(range(32)))
 
@@ -61,13 +63,16 @@ class RunningApi:
 
 @contextmanager
 def running_api(
-    owner: DatabaseEndpoint, options: ApiOptions, routers: Sequence[APIRouter] = ROUTERS
+    owner: DatabaseEndpoint,
+    options: ApiOptions,
+    routers: Sequence[APIRouter] = ROUTERS,
+    topics: Topics = topics_of,
 ) -> Iterator[RunningApi]:
     """Serve until the end of the block; then the server must end by itself."""
     listening = listen("127.0.0.1", 0)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
     stop, ready = threading.Event(), threading.Event()
-    app = create_server_app(options, ApiMeter(), routers)
+    app = create_server_app(options, ApiMeter(), routers, topics)
     thread = threading.Thread(
         target=serve, args=(app, listening, stop, lambda _: ready.set()), daemon=True
     )

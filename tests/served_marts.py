@@ -66,6 +66,22 @@ def fill_marts(owner: DatabaseEndpoint, customers: int = 25) -> None:
         _quarter(connection)
 
 
+def fill_live_customers(owner: DatabaseEndpoint, customers: int = 6) -> None:
+    """A few bank customers, as live segments write them."""
+    with connect(owner) as connection:
+        connection.execute(
+            """insert into segmentation.live_customers
+                   (customer_id, customer_number, income, balance, customer_lifetime_value,
+                    days_from_last_transaction, avg_transaction_amt, num_transactions,
+                    transaction_freq, segment, last_updated, last_transaction_at, amount_moved,
+                    recent_at, recent_cents)
+               select 'B' || lpad(n::text, 4, '0'), n, 5200, 10.5, 1, 0, 1, 3, 4.12, 'High-Value',
+                      now(), now(), 1, '{}', '{}'
+               from generate_series(0, %s - 1) as n""",
+            (customers,),
+        )
+
+
 def _quarter(connection: Connection) -> None:
     for name in ("fct_customer_rfm", "fct_customer_lifetime_value"):
         connection.execute(

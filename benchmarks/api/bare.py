@@ -23,6 +23,8 @@ async def constant(_: Request) -> Response:
 def main() -> None:
     """Print the address, serve until SIGTERM."""
     listening = listen("127.0.0.1", 0)
+    # The load may begin before the server does.
+    listening.listen(1024)
     app = Starlette(routes=[Route("/v1/customers/{customer_id}/segment", constant)])
     sys.stdout.write(f"API       http://127.0.0.1:{listening.getsockname()[1]}/v1\n")
     sys.stdout.flush()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import machine, readme
+from benchmarks.api.changes import changes
 from benchmarks.api.plan import CUSTOMERS, Options
 from benchmarks.target import Target, verdicts
 from insight.database import DatabaseEndpoint, connect
@@ -24,6 +25,8 @@ from serving.access.permissions import Role
 from serving.access.server_secret import load_secret
 from serving.access.tables import create_tables
 from serving.segment_lookup import lookup_key, publish_segments
+from streaming.contract import load_contracts
+from streaming.registry import open_registry
 
 _READS = 20_000
 _OURS = (str(Path(sys.executable).with_name("insight")), "api", "--port", "0")
@@ -37,13 +40,15 @@ class Measured:
     figures: dict[str, float]
     cpu_share: float
     cpu_us: float
+    heard: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
 class Results:
-    """All runs of both sides, the reads from Redis alone in ms, and how busy the machine was."""
+    """All runs of all sides, the reads from Redis alone in ms, and how busy the machine was."""
 
     ours: tuple[Measured, ...]
+    listened: tuple[Measured, ...]
     bare: tuple[Measured, ...]
     read_p50_ms: float
     read_p99_ms: float
@@ -61,18 +66,28 @@ def run(options: Options) -> Results:
         environment = {**os.environ, "INSIGHT_HOME": str(settings.home)}
         with open_services(settings) as services:
             token = _prepare(services.database, services.redis, settings.home)
-            ours, bare = [], []
+            ours, listened, bare = [], [], []
             for _ in range(options.rounds):
                 ours.append(_measure(_OURS, environment, token, options))
+                with changes(services.database, services.redis):
+                    listened.append(
+                        _measure(_OURS, environment, token, options, sockets=options.sockets)
+                    )
                 bare.append(_measure(_BARE, environment, token, options))
             reads = sorted(asyncio.run(_read_times(services.redis)))
     return Results(
-        tuple(ours), tuple(bare), reads[len(reads) // 2], reads[int(len(reads) * 0.99)], busy
+        tuple(ours),
+        tuple(listened),
+        tuple(bare),
+        reads[len(reads) // 2],
+        reads[int(len(reads) * 0.99)],
+        busy,
     )
 
 
 def _prepare(database: DatabaseEndpoint, redis: RedisEndpoint, home: Path) -> str:
     """A mart of customers, their lookups, and a key without a limit that matters."""
+    open_registry(database, load_contracts())
     create_tables(database)
     key = new_key(
         load_secret(home),
@@ -97,9 +112,18 @@ def _prepare(database: DatabaseEndpoint, redis: RedisEndpoint, home: Path) -> st
 
 
 def _measure(
-    command: Sequence[str], environment: dict[str, str], token: str, options: Options
+    command: Sequence[str],
+    environment: dict[str, str],
+    token: str,
+    options: Options,
+    *,
+    sockets: int = 0,
 ) -> Measured:
-    with _server(command, environment) as (address, pid):
+    heard: dict[str, float] = {}
+    with (
+        _server(command, environment) as (address, pid),
+        _listeners(address, token, sockets, heard),
+    ):
         arguments = (address, token, str(options.rate), str(options.seconds))
         cpu, started = _cpu_seconds(pid), time.perf_counter()
         output = subprocess.run(
@@ -110,7 +134,30 @@ def _measure(
         ).stdout
         used, passed = _cpu_seconds(pid) - cpu, time.perf_counter() - started
     figures = json.loads(output)
-    return Measured(figures, used / passed, 1e6 * used / figures["sent"])
+    return Measured(figures, used / passed, 1e6 * used / figures["sent"], heard or None)
+
+
+@contextmanager
+def _listeners(address: str, token: str, sockets: int, heard: dict[str, float]) -> Iterator[None]:
+    """WebSocket clients in a process of their own; `heard` is filled at the end."""
+    if not sockets:
+        yield
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.api.listeners", address, token, str(sockets)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+        output, _ = process.communicate("", timeout=60)
+        heard.update(json.loads(output))
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
@@ -139,7 +186,7 @@ async def _read_times(endpoint: RedisEndpoint) -> list[float]:
     for number in range(_READS):
         key = lookup_key(f"{number * 37 % CUSTOMERS:06d}")
         started = time.perf_counter()
-        assert await link.read_hash(key)
+        assert await link.read(key)
         times.append(1000 * (time.perf_counter() - started))
     await link.close()
     return times
@@ -147,15 +194,18 @@ async def _read_times(endpoint: RedisEndpoint) -> list[float]:
 
 def report(results: Results, options: Options) -> str:
     """Targets, medians of both sides, and the circumstances."""
-    worst = max(each.figures["p99_ms"] for each in results.ours)
-    achieved = min(each.figures["achieved"] for each in results.ours)
+    beside = f"with {options.sockets} WebSockets and a rebuild of the lookups"
     what = f"one customer's segment at {options.rate:,} requests/s"
     targets = (
-        Target(f"{what}: p99, worst run", 10, worst, at_most=True, unit=" ms"),
-        Target(f"{what}: achieved, worst run", 0.99 * options.rate, achieved, unit=" /s"),
+        *_targets(what, results.ours, options),
+        *_targets(f"{what} {beside}", results.listened, options),
         Target("one read from Redis, p99", 1, results.read_p99_ms, at_most=True, unit=" ms"),
     )
-    rows = [_row("insight api", results.ours), _row("Starlette, a constant", results.bare)]
+    rows = [
+        _row("insight api", results.ours),
+        _row(f"insight api {beside}", results.listened),
+        _row("Starlette, a constant", results.bare),
+    ]
     head = (
         "server", "p50, ms", "p99, ms (lowest to highest)", "longest, ms", "achieved /s",
         "not 200", "generator late p99, ms", "server CPU, cores", "server CPU a request, µs",
@@ -166,11 +216,34 @@ def report(results: Results, options: Options) -> str:
         (
             verdicts(targets),
             readme.table(head, rows),
+            _hearing(results.listened, options),
             f"{from_redis:,.0f} of {answered:,.0f} answers came from Redis; a read from it alone"
             f" takes {results.read_p50_ms:.2f} ms at the median. The load average before the run"
             f" was {results.load_average:.1f}. {machine.told()} Medians of {options.rounds} runs of"
             f" {options.seconds} s in turn, {CUSTOMERS:,} customers, one server process.",
         )
+    )
+
+
+def _targets(what: str, runs: Sequence[Measured], options: Options) -> tuple[Target, Target]:
+    worst = max(each.figures["p99_ms"] for each in runs)
+    achieved = min(each.figures["achieved"] for each in runs)
+    return (
+        Target(f"{what}: p99, worst run", 10, worst, at_most=True, unit=" ms"),
+        Target(f"{what}: achieved, worst run", 0.99 * options.rate, achieved, unit=" /s"),
+    )
+
+
+def _hearing(runs: Sequence[Measured], options: Options) -> str:
+    heard = [each.heard for each in runs if each.heard]
+    messages = statistics.median(each["messages"] for each in heard)
+    delay = max(each["delay_p95"] for each in heard)
+    closed = sum(each["closed"] for each in heard)
+    return (
+        f"The {options.sockets} WebSockets heard {messages:,.0f} messages in a run; a sale was"
+        f" heard {delay:.2f} s after it was loaded (p95, worst run); {closed:.0f} connections were"
+        f" closed. Meanwhile 200 sales a second were loaded, and the lookups of {CUSTOMERS:,}"
+        " customers were written anew one time after the other."
     )
 
 

@@ -1,5 +1,6 @@
 """The long-lived roles: one command and one process each, all of them in `insight up`."""
 
+import gc
 import threading
 from contextlib import closing
 from dataclasses import replace
@@ -178,8 +179,12 @@ def api(
         open_services(settings) as services,
     ):
         options = api_options(settings, services.database, services.redis)
+        app = create_server_app(options, meter)
+        # It lives as long as the server: a collector that visits it over and over stalls requests.
+        gc.collect()
+        gc.freeze()
         serve(
-            create_server_app(options, meter),
+            app,
             listening,
             stop_requested_by_signal().stop,
             lambda address: out.print(f"API       {address}/v1", markup=False),

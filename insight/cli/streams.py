@@ -1,5 +1,6 @@
 """`insight streams`: contracts and the state of the streams, while everything runs."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from insight.cli.stream_health import for_people
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.services import open_services
 from streaming.contract import Contract, document_text, load_contracts, read_contract
+from streaming.onboarding import onboarding_of
 from streaming.operating import halts
 from streaming.registry import Registration, known_stream, open_registry, register
 from streaming.registry import registered_streams as read_registry
@@ -145,6 +147,41 @@ def _print_section(connection: Connection, title: str, query: str, stream: str) 
 
 def _of(query: str, stream: str) -> str:
     return query.format(stream=sql.Literal(stream).as_string())
+
+
+@app.command("progress")
+def show_progress(context: typer.Context, stream: Stream) -> None:
+    """How far a stream has come: registered, topic, first message, rows, models, flowing."""
+    with open_services(settings_of(context)) as services:
+        open_registry(services.database, load_contracts())
+        with connect(services.database) as connection:
+            known_stream(connection, stream)
+            row = onboarding_of(connection, stream)
+    assert row is not None
+    print_rows(["step", "reached", "detail"], _steps(row))
+    out.print(f"\nNow: {row['now']}", markup=False)
+
+
+def _steps(row: dict[str, object]) -> list[tuple[object, ...]]:
+    def yes(name: str) -> str:
+        return "yes" if row[name] else "no"
+
+    def at(name: str) -> str:
+        moment = row[name]
+        return f"{moment:%Y-%m-%d %H:%M:%S}" if isinstance(moment, datetime) else ""
+
+    models = row["models"]
+    assert isinstance(models, list)
+    return [
+        ("registered", "yes", f"{row['contract_version']}, {at('registered_at')}"),
+        ("topic made", yes("is_topic_made"), row["topic"]),
+        ("first message", yes("first_message_at"), at("first_message_at")),
+        ("loaded", yes("rows_total"), f"{row['rows_total']:,} rows, last {at('last_commit_at')}"),
+        ("quarantined", yes("quarantined_total"),
+         f"{row['quarantined_total']:,} messages, {row['quarantined_open']:,} open"),
+        ("modelled in dbt", yes("is_modelled"), ", ".join(models)),
+        ("flowing", yes("is_flowing"), row["state"]),
+    ]  # fmt: skip
 
 
 @app.command()

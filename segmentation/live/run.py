@@ -241,6 +241,7 @@ class _Role:
             customers = store.write_customers(connection, live)
             self._options.on_step(Step.WRITTEN)
             saved.revision += 1
+            store.note_changes(connection, saved.revision)
             saved.duplicates += duplicates
             saved.place = spans[-1].end
             store.write_state(connection, saved)

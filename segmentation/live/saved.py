@@ -77,6 +77,14 @@ on conflict (customer_id) do update set
     recent_cents = excluded.recent_cents
 """  # noqa: S608 (constants only)
 
+_NOTE_CHANGES = """
+insert into segmentation.live_change_log (revision, customers, customer_ids)
+select %s, count(*), coalesce(array_agg(customer_id order by customer_id), '{}') from live_changes
+"""
+_FORGET_CHANGES = """
+delete from segmentation.live_change_log where changed_at < now() - interval '10 minutes'
+"""
+
 _CUSTOMERS = f"""
 select
     customer_id,
@@ -150,6 +158,17 @@ def write_customers(connection: Connection, live: LiveSegments) -> int:
         copy.write("".join(_lines(live, rows)))
     connection.execute(_UPSERT)
     return len(rows)
+
+
+def note_changes(connection: Connection, revision: int) -> None:
+    """Write whose rows the transaction has changed, after `write_customers`, for who follows them.
+
+    Kept for ten minutes: who comes later has to read the table.
+    """
+    connection.execute("set local client_min_messages = warning")
+    connection.execute(_CHANGES)
+    connection.execute(_NOTE_CHANGES, (revision,))
+    connection.execute(_FORGET_CHANGES)
 
 
 def write_profiles(connection: Connection, start: StartFile) -> None:

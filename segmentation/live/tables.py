@@ -51,6 +51,15 @@ create table if not exists segmentation.live_offsets (
 comment on table segmentation.live_offsets is
     'One row per partition of account-transactions: the next offset that live segments will read.';
 
+create table if not exists segmentation.live_change_log (
+    revision bigint primary key,
+    customers integer not null,
+    customer_ids text[] not null,
+    changed_at timestamptz not null default now()
+);
+comment on table segmentation.live_change_log is
+    'One row per transaction of the last minutes: whose rows it changed. Followed by listeners.';
+
 create table if not exists segmentation.live_state (
     is_only boolean primary key default true check (is_only),
     revision bigint not null,
@@ -94,6 +103,6 @@ def create_tables(database: DatabaseEndpoint) -> None:
 
 def clear(connection: Connection) -> None:
     """Forget everything, in the caller's transaction; readers see the old rows until it ends."""
-    for table in ("live_customers", "live_transactions", "live_offsets", "live_state"):
-        name = sql.Identifier("segmentation", table)
+    for table in ("customers", "transactions", "offsets", "change_log", "state"):
+        name = sql.Identifier("segmentation", f"live_{table}")
         connection.execute(sql.SQL("delete from {}").format(name))

@@ -13,14 +13,16 @@ from pydantic import SecretStr
 
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import ConfigurationError
+from segmentation.live import tables as live_tables
 from serving.access import tables
 from serving.access.server_secret import ServerSecret
 from streaming.contract import load_contracts
+from streaming.feeds import create_feeds
 from streaming.registry import open_registry
 
 # Everything in these, now and later; of schema streaming these views only.
 SERVED_SCHEMAS = ("marts", "ops", "segmentation")
-SERVED_VIEWS = ("stream_status", "partition_status")
+SERVED_VIEWS = ("stream_status", "partition_status", "stream_onboarding", "transaction_feed")
 
 _LONGEST_NAME = 63
 
@@ -40,6 +42,7 @@ def prepare_database(owner: DatabaseEndpoint, secret: ServerSecret) -> ApiDataba
     """
     open_registry(owner, load_contracts())
     tables.create_tables(owner)
+    live_tables.create_tables(owner)
     reader = _endpoint(owner, secret, "reader")
     writer = _endpoint(owner, secret, "writer")
     with connect(owner) as connection:
@@ -54,6 +57,7 @@ def prepare_database(owner: DatabaseEndpoint, secret: ServerSecret) -> ApiDataba
                 where=f"{owner.user} at {owner}",
                 next_step=f"As a superuser: alter role {owner.user} createrole",
             ) from error
+        create_feeds(connection)
         _grant_reads(connection, reader)
         _grant_writes(connection, writer)
     return ApiDatabase(reader, writer)

@@ -34,8 +34,14 @@ INSERT = f"""insert into access.api_keys
                      %(requests_per_minute)s, %(created_by)s, %(expires_at)s)
              returning {COLUMNS}"""  # noqa: S608 (constants)
 SELECT_ALL = f"select {COLUMNS} from access.api_keys order by created_at, key_id"  # noqa: S608
-REVOKE = f"""update access.api_keys set revoked_at = now()
-             where key_id = %s and revoked_at is null returning {COLUMNS}"""  # noqa: S608
+# Servers listen here: what they remember of the key counts no more.
+REVOKED_CHANNEL = "insight_revoked_keys"
+REVOKE = f"""with revoked as (
+                 update access.api_keys set revoked_at = now()
+                 where key_id = %s and revoked_at is null returning {COLUMNS}
+             ),
+             told as (select key_id, pg_notify('{REVOKED_CHANNEL}', key_id) from revoked)
+             select {COLUMNS} from revoked inner join told using (key_id)"""  # noqa: S608
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -50,15 +51,21 @@ class Principal:
     roles: tuple[Role, ...]
     permissions: frozenset[Permission]
     requests_per_minute: int | None = None
+    # When the key or token ends; a request is over before, a WebSocket may not be.
+    expires_at: datetime | None = None
 
     @classmethod
     def of(
-        cls, actor: str, roles: Iterable[Role], requests_per_minute: int | None = None
+        cls,
+        actor: str,
+        roles: Iterable[Role],
+        requests_per_minute: int | None = None,
+        expires_at: datetime | None = None,
     ) -> "Principal":
         """Somebody with all that the roles allow together."""
         held = tuple(sorted(set(roles)))
         allowed = frozenset().union(*(PERMISSIONS[role] for role in held))
-        return cls(actor, held, allowed, requests_per_minute)
+        return cls(actor, held, allowed, requests_per_minute, expires_at)
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import jwt
@@ -19,6 +20,7 @@ _logger = logging.getLogger(__name__)
 # Signatures by a private key only: with a shared one whoever can check a token can also make one.
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 _LEEWAY_SECONDS = 30
+_LAST_SECOND = 253_000_000_000.0
 _KEPT_SECONDS = 300.0
 # A token can name any key: an unknown one must not make us ask the provider each time.
 _SECONDS_BETWEEN_FETCHES = 10.0
@@ -108,7 +110,10 @@ class TokenVerifier:
                 f"the token's claim {self._options.role_claim} names none of "
                 + ", ".join(role.value for role in Role)
             )
-        return Principal.of(f"oidc:{subject}", roles)
+        # pyjwt has checked that it is a number; it may lie beyond the calendar.
+        seconds = min(float(str(claims["exp"])), _LAST_SECOND)
+        until = datetime.fromtimestamp(seconds, UTC) + timedelta(seconds=_LEEWAY_SECONDS)
+        return Principal.of(f"oidc:{subject}", roles, expires_at=until)
 
     def _claims(self, token: str) -> Mapping[str, object]:
         try:

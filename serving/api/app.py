@@ -17,16 +17,23 @@ from serving.api.openapi import openapi_of
 from serving.api.options import ApiOptions
 from serving.api.problems import add_handlers
 from serving.api.routes import ROUTERS, UNVERSIONED
-from serving.api.state import Serving
+from serving.api.shortcut import SegmentShortcut
+from serving.api.sockets.topics import topics_of
+from serving.api.state import Serving, Topics
 
 PREFIX = "/v1"
+# Answered without the framework when it can be.
+_QUICK = f"{PREFIX}/customers/{{customer_id}}/segment"
 
 
 def create_app(
-    options: ApiOptions, meter: ApiMeter | None = None, routers: Sequence[APIRouter] = ROUTERS
+    options: ApiOptions,
+    meter: ApiMeter | None = None,
+    routers: Sequence[APIRouter] = ROUTERS,
+    topics: Topics = topics_of,
 ) -> FastAPI:
     """The routes without the edge; `create_server_app` is what a server runs."""
-    serving = Serving.of(options, meter or ApiMeter())
+    serving = Serving.of(options, meter or ApiMeter(), topics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,11 +65,17 @@ def create_app(
 
 
 def create_server_app(
-    options: ApiOptions, meter: ApiMeter | None = None, routers: Sequence[APIRouter] = ROUTERS
+    options: ApiOptions,
+    meter: ApiMeter | None = None,
+    routers: Sequence[APIRouter] = ROUTERS,
+    topics: Topics = topics_of,
 ) -> ASGIApp:
     """The application with limits, ids, tags, compression and metrics around it."""
     meter = meter or ApiMeter()
-    return Edge(create_app(options, meter, routers), options, meter)
+    app = create_app(options, meter, routers, topics)
+    quick = next((each for each in app.routes if getattr(each, "path", "") == _QUICK), None)
+    shortcut = SegmentShortcut(app.state.serving, quick) if quick else None
+    return Edge(app, options, meter, shortcut)
 
 
 def _document(app: FastAPI) -> APIRouter:

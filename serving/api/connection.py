@@ -7,9 +7,15 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+# In a WebSocket's scope: ends the connection with all that waits to be sent.
+ABORT = "insight.abort"
 
 _MOST_HEAD_BYTES = 64 * 1024
 _HEAD_SECONDS = 10.0
+_MOST_UPGRADE_LINES, _MOST_UPGRADE_LINE_BYTES = 64, 8_000
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -50,6 +56,14 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._end_head()
         super().on_headers_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """The library that goes on from here takes shorter lines, and hangs at longer ones."""
+        lines = [self.url, *(name + value for name, value in self.headers)]
+        if len(lines) > _MOST_UPGRADE_LINES or max(map(len, lines)) > _MOST_UPGRADE_LINE_BYTES:
+            self.send_400_response("The address or the headers are too long for a WebSocket.")
+            return
+        super().handle_websocket_upgrade()
+
     def _begin_head(self) -> None:
         self._deadline = self.loop.call_later(_HEAD_SECONDS, self._give_up)
 
@@ -62,3 +76,18 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def _give_up(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.close()
+
+
+class AbortableWebSocket(WebSocketsSansIOProtocol):
+    """One WebSocket. A peer that reads nothing does not keep what it was sent in memory."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        # The application's task has not begun yet. A refused handshake has no scope.
+        if hasattr(self, "scope"):
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[ABORT] = self.transport.abort
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()

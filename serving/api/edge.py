@@ -12,13 +12,13 @@ import secrets
 import time
 from collections.abc import Iterable
 
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.api.meter import ApiMeter
 from serving.api.options import ApiOptions
 from serving.api.problems import MEDIA_TYPE, Problem, problem_body
+from serving.api.shortcut import HEADERS, SegmentShortcut
 
 _logger = logging.getLogger(__name__)
 
@@ -32,8 +32,15 @@ _COMPRESSED = ("application/json", MEDIA_TYPE, "text/plain")
 class Edge:
     """Wraps the application; the server talks to this."""
 
-    def __init__(self, app: ASGIApp, options: ApiOptions, meter: ApiMeter):
+    def __init__(
+        self,
+        app: ASGIApp,
+        options: ApiOptions,
+        meter: ApiMeter,
+        shortcut: SegmentShortcut | None = None,
+    ):
         self._app = app
+        self._shortcut = shortcut
         self._options = options
         self._meter = meter
 
@@ -61,9 +68,15 @@ class Edge:
             self._meter.refused(problem.kind)
             await answer.send_problem(problem)
             return
-        if scope["method"] == "HEAD":
-            scope["method"] = "GET"
         try:
+            if self._shortcut is not None:
+                body = await self._shortcut.body(scope, headers.get(b"authorization"))
+                if body is not None:
+                    answer.take_whole(body, HEADERS)
+                    await answer.finish()
+                    return
+            if scope["method"] == "HEAD":
+                scope["method"] = "GET"
             await self._app(scope, self._limited(receive), answer.take)
         except asyncio.CancelledError:
             raise
@@ -168,6 +181,12 @@ class _Answer:
             self._body.append(message.get("body", b""))
             self.is_complete = not message.get("more_body", False)
 
+    def take_whole(self, body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """An answer of status 200 that is there already."""
+        self._start = {"type": "http.response.start", "status": 200, "headers": headers}
+        self._body = [body]
+        self.is_complete = True
+
     async def send_problem(self, problem: Problem) -> None:
         headers = [(b"content-type", MEDIA_TYPE.encode())]
         headers += [(name.lower().encode(), v.encode()) for name, v in problem.headers.items()]
@@ -184,44 +203,48 @@ class _Answer:
         if self._start is None or not self.is_complete:
             return
         start, body = self._start, b"".join(self._body)
-        headers = MutableHeaders(raw=start["headers"])
+        headers = dict(start["headers"])
         self.status = start["status"]
-        headers["x-request-id"] = self._scope["state"]["request_id"]
-        headers["x-content-type-options"] = "nosniff"
-        headers.setdefault("cache-control", "private, no-cache")
-        headers["vary"] = "Accept-Encoding, Authorization"
+        headers[b"x-request-id"] = self._scope["state"]["request_id"].encode()
+        headers[b"x-content-type-options"] = b"nosniff"
+        headers.setdefault(b"cache-control", b"private, no-cache")
+        headers[b"vary"] = b"Accept-Encoding, Authorization"
         if self.status == 200 and self.method in ("GET", "HEAD"):
             body = self._tagged(headers, body)
         if self.status != 304:
             body = self._compressed(headers, body)
-            headers["content-length"] = str(len(body))
+            headers[b"content-length"] = str(len(body)).encode()
         start["status"] = self.status
+        start["headers"] = list(headers.items())
         await self._send(start)
         if self.method == "HEAD":
             body = b""
         await self._send({"type": "http.response.body", "body": body})
 
-    def _tagged(self, headers: MutableHeaders, body: bytes) -> bytes:
+    def _tagged(self, headers: dict[bytes, bytes], body: bytes) -> bytes:
         # Weak, because the same answer goes out compressed and plain.
         tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-        headers["etag"] = tag
+        headers[b"etag"] = tag.encode()
         wanted = self._headers.get(b"if-none-match").decode("latin-1")
+        if not wanted:
+            return body
         tags = {each.strip().removeprefix("W/") for each in wanted.split(",")}
-        if wanted and ("*" in tags or tag.removeprefix("W/") in tags):
+        if "*" in tags or tag.removeprefix("W/") in tags:
             self.status = 304
-            for name in ("content-length", "content-type"):
-                if name in headers:
-                    del headers[name]
+            for name in (b"content-length", b"content-type"):
+                headers.pop(name, None)
             return b""
         return body
 
-    def _compressed(self, headers: MutableHeaders, body: bytes) -> bytes:
-        media_type = headers.get("content-type", "").partition(";")[0]
-        if len(body) < _LEAST_GZIP_BYTES or media_type not in _COMPRESSED:
+    def _compressed(self, headers: dict[bytes, bytes], body: bytes) -> bytes:
+        if len(body) < _LEAST_GZIP_BYTES:
+            return body
+        media_type = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0]
+        if media_type not in _COMPRESSED:
             return body
         if not _takes_gzip(self._headers.get(b"accept-encoding").decode("latin-1")):
             return body
-        headers["content-encoding"] = "gzip"
+        headers[b"content-encoding"] = b"gzip"
         return gzip.compress(body, compresslevel=5, mtime=0)
 
 

@@ -6,8 +6,10 @@ A route that everybody may ask depends on `open_to_all`. A route with neither fa
 """
 
 import asyncio
+import hashlib
 import hmac
 import logging
+import secrets
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ from serving.api.warehouse import Writer
 _logger = logging.getLogger(__name__)
 
 _MOST_KEYS = 10_000
+_KEY = "key:"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="insight"'}
 _LAST_USE = "update access.api_keys set last_used_at = now() where key_id = %s"
 _FIND = """select digest, role, requests_per_minute, expires_at,
@@ -44,12 +47,17 @@ _FIND = """select digest, role, requests_per_minute, expires_at,
            from access.api_keys where key_id = %s"""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Known:
-    """A row of the table of keys, or that there is none, as it was at a moment."""
+    """A row of the table of keys, or that there is none, as it was at a moment.
+
+    `verified` is the token that was found right for it, hashed, and whose it is: until the row is
+    read again, the same token need not be reckoned again.
+    """
 
     row: dict[str, Any] | None
     read_at: float
+    verified: tuple[bytes, Principal] | None = None
 
 
 class KeyDirectory:
@@ -63,26 +71,55 @@ class KeyDirectory:
         self._writer = writer
         self._secret = secret
         self._seconds = seconds
+        # Of this process only.
+        self._mark_key = secrets.token_bytes(32)
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._reads: dict[str, asyncio.Task[_Known]] = {}
 
     async def principal(self, key: PresentedKey) -> Principal | None:
         """Whose key it is; None when it is unknown, wrong, expired or revoked."""
-        row = await self._row(key.key_id)
+        known = await self._found(key.key_id)
+        mark = hashlib.blake2b(key.token.encode(), key=self._mark_key).digest()
+        if known.verified is None or not hmac.compare_digest(known.verified[0], mark):
+            principal = self._verified(key, known.row)
+            if principal is None:
+                return None
+            known.verified = (mark, principal)
+        principal = known.verified[1]
+        if principal.expires_at is not None and principal.expires_at <= datetime.now(UTC):
+            return None
+        return principal
+
+    def _verified(self, key: PresentedKey, row: dict[str, Any] | None) -> Principal | None:
         stored = bytes(row["digest"]) if row else bytes(32)
         is_right = hmac.compare_digest(key_digest(self._secret, key.token), stored)
         if row is None or not is_right or row["is_revoked"]:
             return None
-        if row["expires_at"] is not None and row["expires_at"] <= datetime.now(UTC):
-            return None
-        return Principal.of(f"key:{key.key_id}", [Role(row["role"])], row["requests_per_minute"])
+        return Principal.of(
+            f"{_KEY}{key.key_id}",
+            [Role(row["role"])],
+            row["requests_per_minute"],
+            row["expires_at"],
+        )
+
+    async def is_usable(self, key_id: str) -> bool:
+        """Whether a key that was taken once is still neither revoked nor expired."""
+        row = (await self._found(key_id)).row
+        if row is None or row["is_revoked"]:
+            return False
+        return row["expires_at"] is None or row["expires_at"] > datetime.now(UTC)
 
     def forget(self, key_id: str) -> None:
         """Read the key again at its next use: it was just revoked."""
         self._known.pop(key_id, None)
         self._reads.pop(key_id, None)
 
-    async def _row(self, key_id: str) -> dict[str, Any] | None:
+    def forget_all(self) -> None:
+        """The same for all keys: some may have been revoked unseen."""
+        self._known.clear()
+        self._reads.clear()
+
+    async def _found(self, key_id: str) -> _Known:
         known = self._known.get(key_id)
         age = time.monotonic() - known.read_at if known else self._seconds
         if known is None or age >= self._seconds:
@@ -90,7 +127,7 @@ class KeyDirectory:
             known = await asyncio.shield(self._read(key_id))
         elif age >= self._seconds / 2:
             self._read(key_id)
-        return known.row
+        return known
 
     def _read(self, key_id: str) -> "asyncio.Task[_Known]":
         task = self._reads.get(key_id)
@@ -156,17 +193,52 @@ class Gate:
 
     async def admit(self, connection: HTTPConnection, permission: Permission) -> Principal:
         """Who asks, when they may. Raises Problem: 401, 403, 429, or 503 when nobody can tell."""
-        principal = await self._principal(connection)
-        limit = principal.requests_per_minute or self._requests_per_minute
-        verdict = await self._requests.take(principal.actor, limit)
-        if not verdict.is_allowed:
-            self._meter.refused("rate")
-            raise _too_many(f"More than {limit} requests in a minute.", verdict.retry_after)
+        principal = await self.admit_anywhere(connection)
         if not principal.may(permission):
             self._meter.refused("permission")
             roles = ", ".join(principal.roles)
             raise Problem(403, "not-allowed", f"This needs {permission}; {roles} does not have it.")
         return principal
+
+    async def admit_anywhere(self, connection: HTTPConnection) -> Principal:
+        """Who asks, whatever they may do. Raises Problem: 401, 429 or 503."""
+        principal = await self._principal(connection)
+        await self.take(principal)
+        return principal
+
+    async def admit_known(
+        self, connection: HTTPConnection, principal: Principal | None
+    ) -> Principal:
+        """The same for who came with a ticket; None: it opens nothing."""
+        await self._expect_few_failures(connection)
+        if principal is None or not await self.is_still_good(principal):
+            await self._refuse(connection, "The ticket is not valid, or was used.")
+        assert principal is not None
+        await self.take(principal)
+        return principal
+
+    async def take(self, principal: Principal) -> None:
+        """Count one request or message. Raises Problem 429 above the caller's rate."""
+        limit = principal.requests_per_minute or self._requests_per_minute
+        verdict = await self._requests.take(principal.actor, limit)
+        if not verdict.is_allowed:
+            self._meter.refused("rate")
+            raise _too_many(f"More than {limit} requests in a minute.", verdict.retry_after)
+
+    def has_room(self, principal: Principal) -> bool:
+        """Whether `take` would let the next request go on, as far as is known here."""
+        limit = principal.requests_per_minute or self._requests_per_minute
+        return self._requests.look(principal.actor, limit).is_allowed
+
+    def must_wait(self, address: str) -> bool:
+        """Whether too many credentials from there were refused."""
+        return not self._failures.look(address, self._failures_per_minute).is_allowed
+
+    async def is_still_good(self, principal: Principal) -> bool:
+        """Whether a key was not revoked since; who came with a token is known by its expiry."""
+        if not principal.actor.startswith(_KEY):
+            return True
+        return await self.keys.is_usable(principal.actor.removeprefix(_KEY))
 
     async def _principal(self, connection: HTTPConnection) -> Principal:
         values = connection.headers.getlist("authorization")

@@ -21,7 +21,11 @@ class ApiMeter(Collector):
         self._seconds: dict[str, Histogram] = {}
         self._refused = Series()
         self._sources = Series()
+        self._socket_messages = Series()
+        self._sockets_closed = Series()
+        self._feed_failures = Series()
         self.in_flight = 0
+        self.sockets = 0
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request by its route template and status, and how long it took."""
@@ -36,6 +40,18 @@ class ApiMeter(Collector):
     def segment_read(self, source: str) -> None:
         """Count where a customer's segment was read."""
         self._sources.add((source,), 1)
+
+    def socket_message(self, topic: str) -> None:
+        """Count one message of a topic for one WebSocket."""
+        self._socket_messages.add((topic,), 1)
+
+    def socket_closed(self, code: int) -> None:
+        """Count a WebSocket that ended, by its code."""
+        self._sockets_closed.add((str(code),), 1)
+
+    def feed_failed(self, topic: str) -> None:
+        """Count a read of a topic that failed; the next one begins at the same place."""
+        self._feed_failures.add((topic,), 1)
 
     def collect(self) -> Iterator[Metric]:
         yield counter(
@@ -69,4 +85,28 @@ class ApiMeter(Collector):
             "Reads of one customer's segment. Postgres rising: Redis is away or unfilled.",
             ("source",),
             self._sources.items(),
+        )
+        yield gauge(
+            "api_sockets",
+            "Open WebSockets. Near 500: the next ones are refused. Start another server.",
+            (),
+            [((), self.sockets)],
+        )
+        yield counter(
+            "api_socket_messages",
+            "Messages put into the queues of WebSockets. Flat while rows are loaded: see failures.",
+            ("topic",),
+            self._socket_messages.items(),
+        )
+        yield counter(
+            "api_sockets_closed",
+            "WebSockets that ended. Code 4408 rising: clients read too slowly. Subscribe to less.",
+            ("code",),
+            self._sockets_closed.items(),
+        )
+        yield counter(
+            "api_feed_failures",
+            "Failed reads of a topic. Rising: Postgres is away. Nothing is lost.",
+            ("topic",),
+            self._feed_failures.items(),
         )

@@ -12,10 +12,14 @@ _DESCRIPTION = """Customer insight: sales, refunds, stores, customers and their 
 
 Send a key or token as `Authorization: Bearer ...`. Lists come in pages: give `next_cursor` back as
 `cursor`. Amounts of money and shares are decimal numbers in strings. Each answer to a GET has an
-`ETag`; `If-None-Match` gets 304. Errors are problem documents (RFC 9457)."""
+`ETag`; `If-None-Match` gets 304. Errors are problem documents (RFC 9457).
+
+Changes are pushed over the WebSocket `/v1/ws?topics=transactions,stream-status,live-customers`,
+which this document cannot describe: each message is a JSON object, rows with topic and offset."""
 
 _EVERYWHERE = (400, 408, 413, 414, 422, 431, 500, 503)
 _BEHIND_THE_GATE = (401, 403, 429)
+_OF_STREAMS = (409, 415)
 
 
 def openapi_of(app: FastAPI) -> dict[str, Any]:
@@ -33,21 +37,23 @@ def openapi_of(app: FastAPI) -> dict[str, Any]:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         for path, operations in document["paths"].items():
-            for operation in operations.values():
-                _complete(path, operation)
+            for method, operation in operations.items():
+                _complete(path, method, operation)
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     statuses = list(_EVERYWHERE)
     if operation.get("security"):
         statuses += _BEHIND_THE_GATE
     if "{" in path:
         statuses.append(404)
+    if path.startswith("/v1/streams") and method == "post":
+        statuses += _OF_STREAMS
     if "requestBody" in operation:
         statuses += (409,)
-    for status in sorted(statuses):
+    for status in sorted(set(statuses)):
         if path == "/readyz" and status == 503:
             continue
         operation["responses"][str(status)] = {

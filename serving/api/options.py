@@ -16,6 +16,8 @@ class ApiOptions:
     """Where it reads and writes, whom it trusts, and its limits."""
 
     database: ApiDatabase
+    # Makes the tables of streams that are registered; everything else goes through the roles.
+    owner: DatabaseEndpoint
     redis: RedisEndpoint
     secret: ServerSecret
     oidc: OidcOptions | None = None
@@ -28,6 +30,9 @@ class ApiOptions:
     most_in_flight: int = 512
     # How long another server's revocation of a key may go unseen.
     key_cache_seconds: float = 5.0
+    # WebSockets at once, and messages that may wait for one that reads slowly.
+    most_sockets: int = 500
+    most_waiting: int = 256
 
 
 def api_options(
@@ -38,6 +43,7 @@ def api_options(
     secret = load_secret(home or settings.home, settings.api_secret)
     return ApiOptions(
         database=prepare_database(owner, secret),
+        owner=owner,
         redis=redis,
         secret=secret,
         oidc=oidc,

@@ -18,8 +18,8 @@ _PAUSE_SECONDS = 1.0
 
 _MOST_AT_ONCE = 100
 
-# A key, and where its fields go.
-_Asked = tuple[str, "asyncio.Future[dict[str, str]]"]
+# A key, and where its value goes.
+_Asked = tuple[str, "asyncio.Future[bytes | None]"]
 
 _logger = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ class RedisLink:
     def __init__(self, endpoint: RedisEndpoint):
         self._client: Any = redis.Redis.from_url(
             endpoint.url.get_secret_value(),
-            decode_responses=True,
             # One timeout around each call below costs less than one around each read and write.
             socket_timeout=None,
             socket_connect_timeout=_SECONDS,
@@ -48,10 +47,10 @@ class RedisLink:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def read_hash(self, key: str) -> dict[str, str]:
-        """The fields of a hash, empty when there is none. Raises RedisAwayError."""
+    async def read(self, key: str) -> bytes | None:
+        """The value of a key, None when there is none. Raises RedisAwayError."""
         self._refuse_while_away()
-        answer: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._asked.append((key, answer))
         if self._reading is None:
             self._reading = asyncio.create_task(self._read_asked())
@@ -72,23 +71,17 @@ class RedisLink:
     async def _read(self, batch: list[_Asked]) -> None:
         try:
             async with asyncio.timeout(_SECONDS):
-                if len(batch) == 1:
-                    found = [await self._client.hgetall(batch[0][0])]
-                else:
-                    pipeline = self._client.pipeline(transaction=False)
-                    for key, _ in batch:
-                        pipeline.hgetall(key)
-                    found = await pipeline.execute()
+                found = await self._client.mget([key for key, _ in batch])
         except (redis.RedisError, OSError) as error:
             away = self._away(error)
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(away)
             return
-        for (_, answer), fields in zip(batch, found, strict=True):
+        for (_, answer), value in zip(batch, found, strict=True):
             # Its caller may have gone away.
             if not answer.done():
-                answer.set_result(fields)
+                answer.set_result(value)
 
     async def count(self, key: str, amount: int, seconds: int) -> int | None:
         """Add to a counter that ends after so many seconds; its value, None when Redis is away."""

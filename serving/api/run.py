@@ -11,12 +11,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from insight.errors import ServiceError
-from serving.api.connection import LimitedHttpProtocol
+from serving.api.connection import AbortableWebSocket, LimitedHttpProtocol
 
 _logger = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 10
 _WATCH_SECONDS = 0.1
+_MOST_MESSAGE_BYTES = 4 * 1024
 
 
 class _Server(uvicorn.Server):
@@ -81,6 +82,13 @@ def serve(
     config = uvicorn.Config(
         app,
         http=LimitedHttpProtocol,
+        ws=AbortableWebSocket,
+        # Of what a client sends.
+        ws_max_size=_MOST_MESSAGE_BYTES,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        # It would cost each client 40 KiB and more time than all the rest.
+        ws_per_message_deflate=False,
         # The client's address is that of its connection: a header can say anything.
         proxy_headers=False,
         server_header=False,

@@ -1,5 +1,6 @@
 """What the routes of one running server share."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
@@ -15,7 +16,14 @@ from serving.api.options import ApiOptions
 from serving.api.pages import Pager
 from serving.api.redis_link import RedisLink
 from serving.api.repetition import Repetition
+from serving.api.revocations import Revocations
+from serving.api.sockets.hub import Hub
+from serving.api.sockets.tickets import Tickets
+from serving.api.sockets.topic import Topic
+from serving.api.sockets.topics import topics_of
 from serving.api.warehouse import Warehouse, Writer
+
+Topics = Callable[[Warehouse], Sequence[Topic]]
 
 
 @dataclass(frozen=True)
@@ -30,16 +38,26 @@ class Serving:
     gate: Gate
     pager: Pager
     repetition: Repetition
+    revocations: Revocations
+    tickets: Tickets
+    hub: Hub
 
     @classmethod
-    def of(cls, options: ApiOptions, meter: ApiMeter) -> "Serving":
+    def of(
+        cls,
+        options: ApiOptions,
+        meter: ApiMeter,
+        topics: Topics = topics_of,
+    ) -> "Serving":
         """Nothing is connected before `open`."""
         secret = options.secret
         warehouse = Warehouse(options.database.reader, options.connections)
         writer = Writer(options.database.writer)
         link = RedisLink(options.redis)
+        keys = KeyDirectory(writer, secret, options.key_cache_seconds)
+        revocations = Revocations(options.database.writer, keys)
         gate = Gate(
-            KeyDirectory(writer, secret, options.key_cache_seconds),
+            keys,
             TokenVerifier(options.oidc) if options.oidc else None,
             RateLimiter(link.count),
             RateLimiter(),
@@ -52,13 +70,40 @@ class Serving:
         answer_key = secret.derive("answers 1") + secret.derive("answers 2")
         pager = Pager(warehouse, Seal(cursor_key), secret.derive("masks"))
         repetition = Repetition(writer, Seal(answer_key))
-        return cls(options, meter, warehouse, writer, link, gate, pager, repetition)
+        ticket_key = secret.derive("tickets 1") + secret.derive("tickets 2")
+        tickets = Tickets(Seal(ticket_key), link)
+        hub = Hub(
+            topics(warehouse),
+            gate,
+            tickets,
+            pager.shown,
+            meter,
+            most_clients=options.most_sockets,
+            most_waiting=options.most_waiting,
+        )
+        return cls(
+            options,
+            meter,
+            warehouse,
+            writer,
+            link,
+            gate,
+            pager,
+            repetition,
+            revocations,
+            tickets,
+            hub,
+        )
 
     async def open(self) -> None:
         await self.warehouse.open()
         await self.writer.open()
+        await self.revocations.open()
+        await self.hub.open()
 
     async def close(self) -> None:
+        await self.hub.close()
+        await self.revocations.close()
         await self.redis.close()
         await self.writer.close()
         await self.warehouse.close()

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from databases import create_database, drop_database
 from running_api import SECRET, RunningApi, running_api
-from served_marts import create_marts, fill_marts
+from served_marts import create_marts, fill_live_customers, fill_marts
 from waiting import eventually
 
 from insight.database import DatabaseEndpoint, connect
@@ -46,8 +46,11 @@ def sessions_of_the_api(owner: DatabaseEndpoint) -> int:
 
 @pytest.fixture(scope="module")
 def options(services: Services, warehouse: DatabaseEndpoint) -> ApiOptions:
+    roles = prepare_database(warehouse, SECRET)
+    fill_live_customers(warehouse)
     return ApiOptions(
-        database=prepare_database(warehouse, SECRET),
+        database=roles,
+        owner=warehouse,
         redis=services.redis,
         secret=SECRET,
         requests_per_minute=1_000_000,

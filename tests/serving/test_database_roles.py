@@ -18,6 +18,8 @@ from serving.access.database_roles import (
 from serving.access.server_secret import ServerSecret
 from serving.api.options import ApiOptions
 
+LIVE = ("customers", "transactions", "offsets", "change_log", "state")
+
 _ALL = """select schemaname || '.' || name, has_table_privilege(name_of, 'select')
           from (select schemaname, tablename as name,
                     quote_ident(schemaname) || '.' || quote_ident(tablename) as name_of
@@ -50,6 +52,7 @@ def test_the_reader_reads_what_is_served_and_nothing_else(roles: ApiDatabase) ->
         *(f"streaming.{name}" for name in SERVED_VIEWS),
         "ops.dbt_runs",
         "segmentation.members",
+        *(f"segmentation.live_{name}" for name in LIVE),
     }
 
 

@@ -35,6 +35,7 @@ LISTS = (
     "/v1/rfm/tills",
     "/v1/lifetime-value",
     "/v1/streams",
+    "/v1/live-customers",
 )
 
 
@@ -108,7 +109,13 @@ def test_a_customer_has_scores_and_value_when_there_are_some(analyst: httpx.Clie
 def test_viewers_see_the_same_pseudonym_everywhere_and_cannot_use_it(
     viewer: httpx.Client, analyst: httpx.Client
 ) -> None:
-    for path in ("/v1/customers", "/v1/rfm/web", "/v1/rfm/tills", "/v1/lifetime-value"):
+    for path in (
+        "/v1/customers",
+        "/v1/rfm/web",
+        "/v1/rfm/tills",
+        "/v1/lifetime-value",
+        "/v1/live-customers",
+    ):
         masked = [item["customer_id"] for item in pages(viewer, path, 4)]
         plain = [item["customer_id"] for item in pages(analyst, path, 4)]
         assert len(masked) == len(set(masked)) == len(plain)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 from own_postgres import OwnPostgres
 from pydantic import SecretStr
 from running_api import SECRET, RunningApi, running_api
@@ -27,7 +28,7 @@ from insight.services.redis import EmbeddedRedis
 from serving.access.database_roles import prepare_database
 from serving.access.permissions import Role
 from serving.api.options import ApiOptions
-from serving.segment_lookup import publish_segments
+from serving.segment_lookup import lookup_key, publish_segments
 
 
 @pytest.fixture
@@ -63,6 +64,52 @@ def test_without_redis_a_segment_comes_from_postgres_and_says_so(
         eventually(lambda: client.get(path).headers["x-source"] == "redis")
         metrics = running.as_role(Role.ops).get("/metrics").text
         assert 'insight_api_segment_reads_total{source="redis"}' in metrics
+
+
+def test_the_short_way_to_a_segment_is_the_route_in_everything_but_time(
+    warehouse: DatabaseEndpoint, options: ApiOptions, own_redis: EmbeddedRedis
+) -> None:
+    endpoint = own_redis.start()
+    publish_segments(warehouse, endpoint)
+    path = "/v1/customers/c-003/segment"
+    with (
+        running_api(warehouse, replace(options, redis=endpoint)) as running,
+        running.as_role(Role.analyst) as client,
+        running.as_role(Role.ops) as ops,
+    ):
+        # HEAD goes through the framework; its tag is that of the body.
+        short, route = client.get(path), client.head(path)
+        different = {"date", "x-request-id"}
+        assert {k: v for k, v in short.headers.items() if k not in different} == {
+            k: v for k, v in route.headers.items() if k not in different
+        }
+        assert short.headers["x-source"] == "redis"
+        assert client.get(path, headers={"X-Request-Id": "mine"}).headers["x-request-id"] == "mine"
+        tag = {"If-None-Match": short.headers["etag"]}
+        assert client.get(path, headers=tag).status_code == 304
+        assert client.get(f"{path}?a=b").status_code == 422
+        assert client.post(path).status_code == 405
+        counted = [
+            line for line in ops.get("/metrics").text.splitlines()
+            if line.startswith("insight_api_requests_total") and "{customer_id}/segment" in line
+        ]  # fmt: skip
+        assert any('method="GET"' in line and line.endswith(" 2.0") for line in counted), counted
+        with running.as_role(Role.viewer) as viewer:
+            assert viewer.get(path).status_code == 403
+        with running.client(running.key(Role.analyst, requests_per_minute=3)) as limited:
+            statuses = [limited.get(path).status_code for _ in range(8)]
+        assert set(statuses) == {200, 429}
+        assert statuses.count(200) <= 6
+        with closing(redis.Redis.from_url(endpoint.url.get_secret_value())) as other:
+            other.set(lookup_key("c-003"), "something else")
+            assert client.get(path).headers["x-source"] == "postgres"
+            other.delete(lookup_key("c-003"))
+            # As an earlier version kept it.
+            other.hset(lookup_key("c-003"), "segment_id", "3")
+            assert client.get(path).headers["x-source"] == "postgres"
+        key = running.key(Role.analyst)
+        with running.client(key[:-1] + ("1" if key.endswith("0") else "0")) as forged:
+            assert forged.get(path).status_code == 401
 
 
 def test_a_redis_that_hangs_is_not_waited_for(

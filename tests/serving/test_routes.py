@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from running_api import RunningApi
 from served_marts import contracts, is_not_null
+from starlette.routing import WebSocketRoute
 
 from serving.access.permissions import PERMISSIONS, Permission, Role
 from serving.api.app import create_app
@@ -20,6 +21,8 @@ from serving.api.models.parts import Answer, example_of
 from serving.api.options import ApiOptions
 from serving.api.pages import Listing
 from serving.api.routes import customers, retail, sales, segmentation
+from serving.api.sockets.topics import topics_of
+from serving.api.warehouse import Warehouse
 
 PUBLIC = {"/healthz", "/readyz", "/v1/openapi.json"}
 EXAMPLES = {"stream": "transactions", "customer_id": "c-000", "key_id": "000000000000"}
@@ -38,6 +41,9 @@ def permission_of(route: APIRoute) -> list[Permission]:
 
 def test_every_route_declares_one_permission_or_that_it_is_open(options: ApiOptions) -> None:
     for route in create_app(options).routes:
+        if isinstance(route, WebSocketRoute):
+            # There each topic declares one, and the connection needs credentials.
+            continue
         assert isinstance(route, APIRoute), f"{route} cannot declare a permission"
         permissions = permission_of(route)
         is_open = open_to_all in list(dependencies_of(route.dependant))
@@ -50,9 +56,9 @@ def test_each_role_gets_into_the_routes_of_its_permissions_and_no_other(
 ) -> None:
     seen = 0
     for route in create_app(options).routes:
-        assert isinstance(route, APIRoute)
-        if route.path in PUBLIC:
+        if isinstance(route, WebSocketRoute) or route.path in PUBLIC:  # type: ignore[attr-defined]
             continue
+        assert isinstance(route, APIRoute)
         (permission,) = permission_of(route)
         path = re.sub(r"\{(\w+)\}", lambda found: EXAMPLES[found[1]], route.path)
         for method in route.methods:
@@ -65,8 +71,15 @@ def test_each_role_gets_into_the_routes_of_its_permissions_and_no_other(
                     assert answer.status_code == 403, (method, path, role)
                 else:
                     # 404 and 422 come after the gate: the key or the body is none.
-                    assert answer.status_code in (200, 404, 422), (method, path, role, answer.text)
+                    expected = (200, 201, 404, 422)
+                    assert answer.status_code in expected, (method, path, role, answer.text)
     assert seen > 100
+
+
+def test_every_topic_declares_a_permission(api: RunningApi) -> None:
+    topics = topics_of(Warehouse(api.options.database.reader, 1))
+    assert {topic.name for topic in topics} >= {"live-customers", "stream-status", "transactions"}
+    assert all(topic.permission in PERMISSIONS[Role.viewer] for topic in topics)
 
 
 def test_open_routes_need_no_key(clients: Callable[[Role | None], httpx.Client]) -> None:
@@ -120,7 +133,7 @@ def test_a_model_is_what_the_contract_of_its_mart_says(listing: Listing[Any]) ->
 
 
 # Lists of models that have one.
-WITHOUT_EXAMPLE = {"Answer", "Keys", "SegmentSummaries"}
+WITHOUT_EXAMPLE = {"Answer", "Keys", "SegmentOverlaps", "SegmentSummaries"}
 
 
 def test_the_openapi_document_is_complete(options: ApiOptions) -> None:

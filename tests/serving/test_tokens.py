@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from running_api import RunningApi, running_api
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from insight.database import DatabaseEndpoint
 from insight.errors import ConfigurationError
@@ -84,6 +87,8 @@ def test_roles_come_from_the_claim(provider: Provider, oidc: OidcOptions) -> Non
     verifier = TokenVerifier(oidc)
     principal = verifier.principal(provider.token())
     assert (principal.actor, principal.roles) == ("oidc:ada", (Role.analyst,))
+    assert principal.expires_at is not None
+    assert 320 < principal.expires_at.timestamp() - time.time() <= 330
     several = verifier.principal(provider.token(role=["ops", "viewer", "chef", 7]))
     assert set(several.roles) == {Role.ops, Role.viewer}
     by_curve = provider.token(key=provider.other_key, algorithm="ES256", kid="two")
@@ -210,3 +215,20 @@ def test_half_the_settings_are_refused() -> None:
                 oidc_issuer=ISSUER, oidc_audience="a", oidc_jwks_url="http://login.example/jwks"
             )
         )
+
+
+def test_a_connection_ends_with_its_token(
+    warehouse: DatabaseEndpoint, options: ApiOptions, provider: Provider, oidc: OidcOptions
+) -> None:
+    with running_api(warehouse, replace(options, oidc=oidc)) as running:
+        # 30 s of leeway: this one is good for 10 s more.
+        token = provider.token(exp=int(time.time()) - 20)
+        headers = {"Authorization": f"Bearer {token}"}
+        address = f"ws{running.address.removeprefix('http')}/v1/ws?topics=stream-status"
+        with connect(address, additional_headers=headers, open_timeout=20) as connection:
+            messages = []
+            with suppress(ConnectionClosed):
+                messages.extend(json.loads(message) for message in connection)
+    assert [message["type"] for message in messages[:2]] == ["topics", "subscribed"]
+    assert messages[-1]["kind"] == "expired"
+    assert connection.protocol.close_code == 4401

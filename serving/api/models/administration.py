@@ -133,3 +133,12 @@ class Readiness(Answer):
     status: Literal["ready", "not ready"] = Field(description="ready: it can answer.")
     postgres: Literal["up", "down"] = Field(description="Without it nothing is answered.")
     redis: Literal["up", "down"] = Field(description="Without it answers come from Postgres.")
+
+
+class Ticket(Answer):
+    """Opens one WebSocket, once."""
+
+    model_config = example(ticket="q83v...", expires_at="2026-03-01T12:00:30Z")
+
+    ticket: str = Field(description="For the address: `/v1/ws?ticket=...`.")
+    expires_at: Moment

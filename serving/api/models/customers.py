@@ -195,6 +195,36 @@ class SegmentSummaries(Answer):
     items: list[SegmentSummary] = Field(description="By segment id.")
 
 
+class SegmentOverlap(Answer):
+    """A segment of machine learning and one of RFM scores: how far they are the same customers."""
+
+    model_config = example(
+        segment_name="Champions (VIPs)",
+        rfm_segment="Champions",
+        segment_customers=212,
+        rfm_customers=190,
+        shared_customers=171,
+        jaccard="0.7403",
+        segment_share="0.8066",
+        rfm_share="0.9000",
+    )
+
+    segment_name: SegmentName
+    rfm_segment: str = Field(description="Name of the cell of the three scores.")
+    segment_customers: int = Field(description="Customers of the segment.")
+    rfm_customers: int = Field(description="Customers of the cell.")
+    shared_customers: int = Field(description="Customers of both; pairs without any are left out.")
+    jaccard: Share = Field(description="Shared customers, of those in either.")
+    segment_share: Share = Field(description="Shared customers, of the segment's.")
+    rfm_share: Share = Field(description="Shared customers, of the cell's.")
+
+
+class SegmentOverlaps(Answer):
+    """All pairs that share customers."""
+
+    items: list[SegmentOverlap] = Field(description="By segment, then by cell.")
+
+
 class SegmentationRun(Answer):
     """One run of the segmentation: how good its clusters are, and whether they are in use."""
 

@@ -53,6 +53,70 @@ class Stream(Answer):
     registered_at: Moment
 
 
+class StreamProgress(Answer):
+    """How far a stream has come, from its contract to rows in models."""
+
+    model_config = example(
+        stream="transactions",
+        contract_version="1.0.0",
+        topic="transactions",
+        table_name="transactions_raw",
+        registered_at="2026-01-01T00:00:00Z",
+        is_topic_made=True,
+        first_message_at="2026-01-01T00:00:09Z",
+        rows_total=1_204_113,
+        quarantined_total=3,
+        quarantined_open=1,
+        last_commit_at="2026-03-01T12:00:01Z",
+        is_modelled=True,
+        models=["stg_transactions"],
+        is_flowing=True,
+        state="running",
+        state_reason=None,
+        now="flows",
+    )
+
+    stream: str = Field(description="The stream's name.")
+    contract_version: str = Field(description="Version of the contract in use.")
+    topic: str = Field(description="The Kafka topic.")
+    table_name: str = Field(description="The table in schema streaming.")
+    registered_at: Moment
+    is_topic_made: bool = Field(description="Whether a loader has found or made the topic.")
+    first_message_at: Moment | None
+    rows_total: Total
+    quarantined_total: Total
+    quarantined_open: int = Field(description="Bad messages that wait for a decision.")
+    last_commit_at: Moment | None
+    is_modelled: bool = Field(description="Whether a dbt model has read of it.")
+    models: list[str] = Field(description="The dbt models that have.")
+    is_flowing: bool = Field(description="Whether rows come as often as the contract says.")
+    state: str = Field(description="registered, running, caught_up, paused or halted_...")
+    state_reason: str | None = Field(description="Why it is halted.")
+    now: str = Field(description="What it waits for, in words.")
+
+
+class Registration(Answer):
+    """What registering a contract did."""
+
+    model_config = example(
+        stream="returns",
+        version="1.1.0",
+        previous="1.0.0",
+        is_unchanged=False,
+        changes=["note is new"],
+        topic="returns",
+        table_name="returns_raw",
+    )
+
+    stream: str = Field(description="The stream's name.")
+    version: str = Field(description="Version of the contract in use now.")
+    previous: str | None = Field(description="The one before; null: the stream is new.")
+    is_unchanged: bool = Field(description="Whether this contract was in use already.")
+    changes: list[str] = Field(description="What is different from the one before.")
+    topic: str = Field(description="The Kafka topic.")
+    table_name: str = Field(description="The table in schema streaming.")
+
+
 class PartitionProgress(Answer):
     """One partition of a stream's topic: what is loaded, and what comes next."""
 

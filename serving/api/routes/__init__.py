@@ -4,14 +4,17 @@ from fastapi import APIRouter
 
 from serving.api.routes import (
     audit,
+    banking,
     customers,
     health,
+    insights,
     keys,
     kpis,
     me,
     retail,
     sales,
     segmentation,
+    sockets,
     streams,
 )
 
@@ -25,6 +28,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     sales.router,
     retail.router,
     segmentation.router,
+    banking.router,
+    insights.router,
+    sockets.router,
     keys.router,
     audit.router,
 )

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import orjson
 from fastapi import APIRouter, Query
 from psycopg import sql
 from pydantic import BaseModel
@@ -25,7 +24,7 @@ from serving.api.redis_link import RedisAwayError
 from serving.api.routes.identifiers import CustomerPath, NameFilter
 from serving.api.state import Serving, serving_of
 from serving.api.warehouse import BUILD_ALL
-from serving.segment_lookup import lookup_key, segment_of_lookup
+from serving.segment_lookup import is_lookup_of, lookup_key
 
 router = APIRouter(tags=["customers"])
 
@@ -112,13 +111,12 @@ async def segment(request: Request, _: Finder, customer_id: CustomerPath) -> Res
     """One customer's segment: one read from Redis; without Redis, from Postgres."""
     serving = serving_of(request)
     try:
-        fields = await serving.redis.read_hash(lookup_key(customer_id))
-        found = segment_of_lookup(customer_id, fields)
+        found = await serving.redis.read(lookup_key(customer_id))
     except RedisAwayError:
         found = None
-    if found is not None:
+    if found is not None and is_lookup_of(customer_id, found):
         serving.meter.segment_read("redis")
-        return Response(orjson.dumps(found), headers=_FROM_REDIS, media_type="application/json")
+        return Response(found, headers=_FROM_REDIS, media_type="application/json")
     row = await serving.warehouse.row(_ONE_SEGMENT, (customer_id,))
     if row is None:
         raise await _absent(serving)

@@ -1,5 +1,6 @@
 """Streams and how far they are loaded."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -7,9 +8,13 @@ from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
 
+from insight.audit import AuditEvent
+from insight.database import DatabaseEndpoint
 from serving.access.permissions import Permission, Principal
+from serving.api import onboarding
 from serving.api.gate import Needs
-from serving.api.models.streams import PartitionProgress, Stream
+from serving.api.models.streams import PartitionProgress, Registration, Stream, StreamProgress
+from serving.api.onboarding import change_stream, read_document
 from serving.api.pages import Cursor, Filter, Limit, Listing, Page, json_answer
 from serving.api.problems import Problem
 from serving.api.routes.identifiers import StreamPath
@@ -18,6 +23,9 @@ from serving.api.state import serving_of
 router = APIRouter(prefix="/streams", tags=["streams"])
 
 Reader = Annotated[Principal, Needs(Permission.streams_read)]
+Writer = Annotated[Principal, Needs(Permission.streams_write)]
+
+_MEDIA_TYPES = ("application/yaml", "application/json")
 
 _STREAMS = Listing(
     "streaming", "stream_status", Stream, key=("stream",), build_with="insight stream"
@@ -28,6 +36,9 @@ _PARTITIONS = Listing(
 )  # fmt: skip
 _ONE = sql.SQL("select {} from streaming.stream_status where stream = %s").format(
     sql.SQL(", ").join(map(sql.Identifier, Stream.model_fields))
+)
+_PROGRESS = sql.SQL("select {} from streaming.stream_onboarding where stream = %s").format(
+    sql.SQL(", ").join(map(sql.Identifier, StreamProgress.model_fields))
 )
 
 
@@ -48,8 +59,99 @@ async def stream(request: Request, _: Reader, stream: StreamPath) -> Response:
     return json_answer(Stream.model_validate(row))
 
 
-@router.get("/{stream}/progress", response_model=Page[PartitionProgress])
-async def progress(
+@router.post(
+    "",
+    response_model=Registration,
+    status_code=201,
+    responses={200: {"model": Registration, "description": "This contract is in use already."}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "A contract (Open Data Contract Standard 3) as YAML or JSON.",
+            "content": {
+                "application/yaml": {"schema": {"type": "string"}},
+                "application/json": {"schema": {"type": "object"}},
+            },
+        }
+    },
+)
+async def register_stream(request: Request, principal: Writer) -> Response:
+    """Put a contract into use; loaders take it up within seconds. The same again changes nothing.
+
+    Another contract of the version in use is a 409, one that cannot follow it a 422.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in _MEDIA_TYPES:
+        detail = f"A contract comes as {' or '.join(_MEDIA_TYPES)}."
+        raise Problem(415, "unsupported-media-type", detail)
+    body = await request.body()
+    contract, document = await asyncio.to_thread(
+        read_document, body, is_json=media_type == "application/json"
+    )
+    made = await asyncio.to_thread(
+        onboarding.register_stream, _owner(request), contract, document, _note(request, principal)
+    )
+    answer = Registration(
+        stream=made.stream,
+        version=made.version,
+        previous=made.previous,
+        is_unchanged=made.is_unchanged,
+        changes=[str(each) for each in made.changes],
+        topic=contract.topic,
+        table_name=contract.table,
+    )
+    return json_answer(answer, status=200 if made.is_unchanged else 201)
+
+
+@router.post("/{stream}/pause", response_model=StreamProgress)
+async def pause(request: Request, principal: Writer, stream: StreamPath) -> Response:
+    """Stop loading a stream until it is resumed; its messages wait in Kafka."""
+    return await _changed(request, principal, stream, paused=True)
+
+
+@router.post("/{stream}/resume", response_model=StreamProgress)
+async def resume(request: Request, principal: Writer, stream: StreamPath) -> Response:
+    """Let a paused stream go on, or one that was halted by bad messages; 409 after a loss."""
+    return await _changed(request, principal, stream, paused=False)
+
+
+async def _changed(
+    request: Request, principal: Principal, stream: str, *, paused: bool
+) -> Response:
+    note = _note(request, principal)
+    await asyncio.to_thread(change_stream, _owner(request), stream, note, paused=paused)
+    return await _progress(request, stream)
+
+
+@router.get("/{stream}/progress", response_model=StreamProgress)
+async def progress(request: Request, _: Reader, stream: StreamPath) -> Response:
+    """How far a stream has come: registered, topic, first message, rows, models, flowing."""
+    return await _progress(request, stream)
+
+
+async def _progress(request: Request, stream: str) -> Response:
+    row = await serving_of(request).warehouse.row(_PROGRESS, (stream,))
+    if row is None:
+        raise Problem(404, "no-such-stream", "There is no stream of this name.")
+    return json_answer(StreamProgress.model_validate(row))
+
+
+def _owner(request: Request) -> DatabaseEndpoint:
+    return serving_of(request).options.owner
+
+
+def _note(request: Request, principal: Principal) -> onboarding.Note:
+    request_id: str = request.state.request_id
+    client = request.client.host if request.client else None
+
+    def note(action: str, stream: str, detail: dict[str, object]) -> AuditEvent:
+        return AuditEvent(principal.actor, action, f"stream:{stream}", detail, request_id, client)
+
+    return note
+
+
+@router.get("/{stream}/partitions", response_model=Page[PartitionProgress])
+async def partitions(
     request: Request,
     principal: Reader,
     stream: StreamPath,

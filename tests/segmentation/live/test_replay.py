@@ -43,6 +43,26 @@ def test_how_loader_and_reader_take_turns_makes_no_difference(
     assert everything() == in_turns
 
 
+def test_whose_rows_a_transaction_has_changed_is_noted(loader, segment, ask) -> None:
+    segment()
+    loader.land(0, [movement(1, customer_id="A00001"), movement(2, customer_id="A00002")])
+    segment()
+    loader.land(0, [movement(1, customer_id="A00001")])
+    segment()
+    rows = ask(
+        """select revision, customers, customer_ids from segmentation.live_change_log
+           order by revision"""
+    )
+    # Revision 0 is the start itself. A movement that comes again changes nobody.
+    assert [row[0] for row in rows] == [1, 2]
+    assert ask("select revision from segmentation.live_state") == [(2,)]
+    assert {"A00001", "A00002"} <= set(rows[0][2])
+    assert rows[0][1] == len(rows[0][2])
+    assert rows[1][1:] == (0, [])
+    segment(over=True)
+    assert ask("select max(revision) from segmentation.live_change_log") == [(1,)]
+
+
 def test_a_movement_that_comes_again_counts_once(loader, segment, ask) -> None:
     segment()
     before = ask("select balance, num_transactions from segmentation.live_customers"
