@@ -78,6 +78,18 @@ class Output(StrEnum):
 
 
 @dataclass(frozen=True)
+class Gathered:
+    """Measures of a stream that were reckoned before: a table with a row a customer.
+
+    `measures` are by their numbers, which are those of `compile_measures`.
+    """
+
+    schema: str
+    table: str
+    measures: Mapping[Measure, int]
+
+
+@dataclass(frozen=True)
 class Query:
     """SQL and what its parameters are at a moment."""
 
@@ -112,13 +124,28 @@ def compile_rule(
     output: Output = Output.members,
     dedupe: Dedupe = Dedupe.searched,
     restricted: bool = False,
+    gathered: Mapping[str, Gathered] | None = None,
 ) -> Query:
     """The query of a rule; `restricted` to customers that are given as a parameter.
 
-    Raises InputError that names the first error of meaning.
+    Measures of the streams in `gathered` are read from there, and hold for the customers and the
+    moment that they were gathered for. Raises InputError that names the first error of meaning.
     """
     plan = make_plan(rule, catalogue)
-    return Compiler(plan, catalogue, dialect, output, dedupe, restricted).query()
+    return Compiler(plan, catalogue, dialect, output, dedupe, restricted, gathered).query()
+
+
+def compile_measures(
+    stream: Stream, measures: Sequence[Measure], plan: Plan, catalogue: Catalogue
+) -> Query:
+    """Measures of one stream for customers that are given: their numbers are their places.
+
+    `plan` is that of any rule. Repeated rows are found by notes.
+    """
+    compiler = Compiler(
+        plan, catalogue, Dialect.postgres, Output.evaluated, Dedupe.noted, restricted=True
+    )
+    return compiler.measures(Scan(stream, tuple(measures)))
 
 
 class Compiler:
@@ -132,7 +159,9 @@ class Compiler:
         output: Output,
         dedupe: Dedupe,
         restricted: bool,
+        gathered: Mapping[str, Gathered] | None = None,
     ):
+        self._gathered = gathered or {}
         self.plan = plan
         self.catalogue = catalogue
         self.dialect = dialect
@@ -156,6 +185,13 @@ class Compiler:
         select = self._result()
         for name, cte in self._ctes:
             select = select.with_(name, as_=cte, copy=False)
+        return self._query(select)
+
+    def measures(self, scan: Scan) -> Query:
+        """The query of one scan alone."""
+        return self._query(self._scan(scan))
+
+    def _query(self, select: exp.Query) -> Query:
         return Query(
             select.sql(self.dialect.value, pretty=True),
             self.dialect,
@@ -245,8 +281,20 @@ class Compiler:
         )
         return exp.Not(this=exp.Exists(this=earlier_row))
 
+    def _gathered_scan(self, scan: Scan, gathered: Gathered) -> exp.Query:
+        select = exp.Select().from_(table(gathered.schema, gathered.table, "g"))
+        select = select.select(column(CUSTOMER, "g"), copy=False)
+        for index, measure in enumerate(scan.measures):
+            number = gathered.measures[measure]
+            for name in ("sum", "count") if measure.function == "avg" else ("value",):
+                found = column(f"{name}_{number}", "g")
+                select = select.select(named(found, f"{name}_{index}"), copy=False)
+        return select
+
     def _scan(self, scan: Scan) -> exp.Query:
         stream = scan.stream
+        if stream.name in self._gathered:
+            return self._gathered_scan(scan, self._gathered[stream.name])
         select = self.events(stream, scan.windows).select(
             named(column(stream.customer, "r"), CUSTOMER), copy=False
         )

@@ -17,7 +17,7 @@ from segmentation.store.configuration import CACHE_PREFIX
 # Whoever reads members and writes keys holds it, so that nobody writes older ones over newer ones.
 _LOCK = 7_207_024
 
-# There exactly as long as all keys are: where it is missing, Redis lost them or they end soon.
+# Which run of Redis has all keys. A run that began from an older file on disk has older ones.
 _COMPLETE = "insight:segments-complete"
 _COMPLETE_SECONDS = 24 * 3600
 _SECONDS_TO_LIVE = 7 * 24 * 3600
@@ -73,8 +73,13 @@ def write_customers(connection: Connection, client: redis.Redis, customers: Sequ
 
 
 def is_complete(client: redis.Redis) -> bool:
-    """Whether all keys were written within a day, and Redis still has them."""
-    return bool(client.exists(_COMPLETE))
+    """Whether all keys were written within a day, and Redis has run since."""
+    found = client.get(_COMPLETE)
+    return (found.decode() if isinstance(found, bytes) else found) == _run_id(client)
+
+
+def _run_id(client: redis.Redis) -> str:
+    return str(client.info("server")["run_id"])
 
 
 def rebuild(
@@ -86,7 +91,7 @@ def rebuild(
 
     `on_batch` is called between batches with how many are written. Raises redis.RedisError.
     """
-    written = 0
+    written, run_id = 0, _run_id(client)
     for customers in _members(connection):
         write_customers(connection, client, customers)
         written += len(customers)
@@ -94,7 +99,7 @@ def rebuild(
     for customers in _cached(client):
         write_customers(connection, client, _without_segments(connection, customers))
         on_batch(written)
-    client.set(_COMPLETE, "1", ex=_COMPLETE_SECONDS)
+    client.set(_COMPLETE, run_id, ex=_COMPLETE_SECONDS)
     return written
 
 

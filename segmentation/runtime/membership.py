@@ -82,8 +82,9 @@ def list_segments(connection: Connection) -> list[SegmentState]:
                (select count(*) from segmentation.current_members as member
                 where member.segment = version.segment),
                pipeline.as_of,
-               (select min(reason) from segmentation.rule_worker_versions as worker
-                where worker.segment = version.segment)
+               (select told.reason from segmentation.rule_worker_versions as told
+                inner join segmentation.rule_workers as worker using (worker)
+                where told.segment = version.segment order by worker.seen_at desc limit 1)
            from segmentation.segment_versions as version
            left join segmentation.pipelines as pipeline using (segment)
            group by version.segment, pipeline.version, pipeline.as_of

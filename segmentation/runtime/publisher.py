@@ -141,13 +141,13 @@ class Publisher:
     def fill_cache(self) -> None:
         """Write all keys, if Redis has lost them or they are a day old; publishes in between."""
         if not is_complete(self._redis):
-            rebuild(self._connection, self._redis, lambda _written: self._send_between())
+            rebuild(self._connection, self._redis, lambda _written: self._publish_between())
 
-    def _send_between(self) -> None:
+    def _publish_between(self) -> None:
         # While Kafka is away its turn comes again; the keys need not wait for it.
         if not self.report.failures:
             try:
-                self.send()
+                self.publish()
             except (KafkaException, ServiceError) as error:
                 self.report.failures["kafka"] = str(error)
 

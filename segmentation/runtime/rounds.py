@@ -28,6 +28,10 @@ from segmentation.runtime.clock import (
     newest_events,
 )
 from segmentation.runtime.pipelines import SEGMENT_SOURCE, Pipeline
+from segmentation.runtime.sharing import SharedMeasures
+
+# Fewer rules are asked one by one: a table in each round costs the catalogue of Postgres some rows.
+SHARE_FROM = 3
 
 # Changes in one order, so that ids grow alike however Postgres joins.
 _CHANGE = """
@@ -173,34 +177,36 @@ def ask_changed(
     connection: Connection,
     pipelines: Sequence[Pipeline],
     catalogue: Catalogue,
+    shared: SharedMeasures,
+    *,
     wall: datetime | None = None,
+    share_from: int = SHARE_FROM,
     before_commit: Callable[[], None] = lambda: None,
 ) -> Round:
     """Ask those customers whose answer can have changed, segment after segment.
 
     `pipelines` are in the order of what they read. Those that want everybody are passed over: they
-    lose nothing, because `ask_all` follows. So it does for one that cannot be asked.
+    lose nothing, because `ask_all` follows. So it does for one that cannot be asked. When so many
+    as `share_from` ask as of one moment, what they measure is reckoned once.
     """
     done = Round()
     with one_snapshot(connection):
-        changed = take_changed(connection)
-        places, traits = read_places(connection), traits_state(connection)
-        newest = newest_events(connection)
-        within = _Within(connection, catalogue)
-        for each in pipelines:
-            place = places.get(each.segment)
-            if place is None or wants_all(each, place, traits):
-                continue
-            as_of = max(place.as_of, moment_of(each.clock, newest, wall))
-            customers = _customers(each, place.as_of, as_of, changed, within)
+        asking = _Asking(connection, pipelines, catalogue, wall)
+        sharing = asking.share(shared, share_from)
+        for each in asking.pipelines:
+            place, as_of = asking.places[each.segment], asking.moments[each.segment]
+            customers = asking.customers_of(each)
             if customers is None or len(customers) > each.job.most_customers:
                 _ask_all_next(connection, each.segment)
                 continue
             told: list[str] = []
             if customers:
+                query = each.some
+                if each.segment in sharing and customers <= asking.gathered_for:
+                    query, customers = shared.query(each), asking.gathered_for
                 try:
                     with connection.transaction():
-                        told = _change(connection, each, each.some, as_of, sorted(customers))
+                        told = _change(connection, each, query, as_of, sorted(customers))
                 except psycopg.DatabaseError as error:
                     done.failures[each.segment] = _unanswered(error).what
                     _ask_all_next(connection, each.segment)
@@ -209,7 +215,7 @@ def ask_changed(
                 continue
             done.asked += len(customers)
             done.changes[each.segment] = len(told)
-            changed[SEGMENT_SOURCE + each.segment] = set(told)
+            asking.changed[SEGMENT_SOURCE + each.segment] = set(told)
             _keep_place(connection, each, as_of, place.traits_state)
         if done.changes:
             before_commit()
@@ -239,40 +245,77 @@ def one_snapshot(connection: Connection) -> Iterator[None]:
         yield
 
 
-class _Within:
-    """Who has an event in a span of time; rules share most spans, so each is read once."""
+class _Asking:
+    """Whom a round has to ask, and as of when."""
 
-    def __init__(self, connection: Connection, catalogue: Catalogue):
+    def __init__(
+        self,
+        connection: Connection,
+        pipelines: Sequence[Pipeline],
+        catalogue: Catalogue,
+        wall: datetime | None,
+    ):
         self._connection = connection
         self._catalogue = catalogue
-        self._found: dict[tuple[str, Span], set[str]] = {}
+        self._within: dict[tuple[str, Span], set[str]] = {}
+        self.changed = take_changed(connection)
+        self.places = read_places(connection)
+        traits, newest = traits_state(connection), newest_events(connection)
+        self.pipelines = [
+            each for each in pipelines if not wants_all(each, self.places.get(each.segment), traits)
+        ]
+        self.moments = {
+            each.segment: max(self.places[each.segment].as_of, moment_of(each.clock, newest, wall))
+            for each in self.pipelines
+        }
+        self._moved = {each.segment: self._moved_customers(each) for each in self.pipelines}
+        self.gathered_for: set[str] = set()
 
-    def __call__(self, stream: str, span: Span) -> set[str]:
+    def customers_of(self, pipeline: Pipeline) -> set[str] | None:
+        """Whose answer can be another one than the last time; None for everybody."""
+        found = set(self._moved[pipeline.segment])
+        for source in pipeline.sources:
+            some = self.changed.get(source, set())
+            if some is None:
+                return None
+            found |= some
+        return found
+
+    def share(self, shared: SharedMeasures, share_from: int) -> frozenset[str]:
+        """Gather measures for the moment that most rules are asked as of; of which segments."""
+        by_moment: dict[datetime, dict[str, set[str]]] = {}
+        for each in self.pipelines:
+            customers = self.customers_of(each)
+            if customers and len(customers) <= each.job.most_customers and shared.covers(each):
+                by_moment.setdefault(self.moments[each.segment], {})[each.segment] = customers
+        most = max(by_moment, key=lambda each: len(by_moment[each]), default=None)
+        if most is None or len(by_moment[most]) < share_from:
+            return frozenset()
+        self.gathered_for = set().union(*by_moment[most].values())
+        try:
+            with self._connection.transaction():
+                shared.gather(self._connection, most, sorted(self.gathered_for))
+        except psycopg.DatabaseError as error:
+            # Each by itself then: the one that is at fault says so.
+            _unanswered(error)
+            return frozenset()
+        return frozenset(by_moment[most])
+
+    def _moved_customers(self, pipeline: Pipeline) -> set[str]:
+        found: set[str] = set()
+        before, after = self.places[pipeline.segment].as_of, self.moments[pipeline.segment]
+        for stream, spans in moved_spans(pipeline.plan, before, after).items():
+            for span in spans:
+                found |= self._customers_within(stream, span)
+        return found
+
+    def _customers_within(self, stream: str, span: Span) -> set[str]:
+        """Rules share most spans, so each is read once."""
         key = (stream, span)
-        if key not in self._found:
+        if key not in self._within:
             table = self._catalogue.streams[stream]
-            self._found[key] = customers_within(self._connection, table, span)
-        return self._found[key]
-
-
-def _customers(
-    pipeline: Pipeline,
-    before: datetime,
-    as_of: datetime,
-    changed: Mapping[str, set[str] | None],
-    within: _Within,
-) -> set[str] | None:
-    """Whose answer can be another one than the last time; None for everybody."""
-    found: set[str] = set()
-    for source in pipeline.sources:
-        some = changed.get(source, set())
-        if some is None:
-            return None
-        found |= some
-    for stream, spans in moved_spans(pipeline.plan, before, as_of).items():
-        for span in spans:
-            found |= within(stream, span)
-    return found
+            self._within[key] = customers_within(self._connection, table, span)
+        return self._within[key]
 
 
 def _change(

@@ -33,6 +33,7 @@ from segmentation.runtime.pipelines import (
     rule_of,
 )
 from segmentation.runtime.publisher import Published, PublishOptions, publish_until
+from segmentation.runtime.sharing import SharedMeasures
 from segmentation.store import tables as store_tables
 from segmentation.store.tables import CHANNEL
 from segmentation.store.versions import configuration_sequence
@@ -69,6 +70,7 @@ class RuntimeOptions:
     clock: Clock = Clock.events
     look_seconds: float = 0.25
     poll_seconds: float = 2.0
+    share_from: int = rounds.SHARE_FROM
     meter: RulesMeter = field(default_factory=RulesMeter)
     publish: PublishOptions = field(default_factory=PublishOptions)
     on_step: Callable[[Step], None] = lambda _step: None
@@ -256,6 +258,7 @@ class Keeper:
         self._catalogue: Catalogue | None = None
         self._indexed: set[str] = set()
         self._resting: dict[str, float] = {}
+        self._shared: SharedMeasures | None = None
 
     @property
     def pipelines(self) -> list[Pipeline]:
@@ -269,7 +272,8 @@ class Keeper:
         seen = (configuration_sequence(connection), registry_revision(connection))
         if seen == self._seen:
             return
-        self._load()
+        is_known = self._seen is not None and self._seen[1] == seen[1]
+        self._load(self._pipelines if is_known else {})
         self._prepare_streams()
         self._tell()
         self._seen = seen
@@ -295,8 +299,11 @@ class Keeper:
 
     # Configurations
 
-    def _load(self) -> None:
-        """The active versions; for one that is refused the version whose members are there."""
+    def _load(self, known: Mapping[str, Pipeline]) -> None:
+        """The active versions; for one that is refused the version whose members are there.
+
+        Versions never change: one that is `known`, made for the same streams, is not made again.
+        """
         active, running = read_active(self._connection), read_running(self._connection)
         rules = {**_rules(running), **_rules(active)}
         self._catalogue = open_catalogue(
@@ -305,6 +312,10 @@ class Keeper:
         loaded: dict[str, Pipeline] = {}
         refused: dict[str, Refusal] = {}
         for name, stored in active.items():
+            before = known.get(name)
+            if before is not None and before.version == stored.version:
+                loaded[name] = before
+                continue
             pipeline = self._made(stored, refused)
             if pipeline is None and name in running and running[name] != stored:
                 pipeline = self._made(running[name], {})
@@ -313,6 +324,7 @@ class Keeper:
         self._order = in_order(loaded)
         self._pipelines, self._refused = loaded, refused
         self._resting.clear()
+        self._shared = None
 
     def _made(self, stored: Stored, refused: dict[str, Refusal]) -> Pipeline | None:
         assert self._catalogue is not None
@@ -327,12 +339,9 @@ class Keeper:
     def _prepare_streams(self) -> None:
         for stream in self._streams():
             if stream.name not in self._indexed:
-                self._on_first_use(stream)
+                _logger.info("indexes of stream %s are made, if they are missing", stream.name)
+                arrivals.create_indexes(self._database, stream)
                 self._indexed.add(stream.name)
-
-    def _on_first_use(self, stream: Stream) -> None:
-        _logger.info("making the indexes of stream %s, if they are missing", stream.name)
-        arrivals.create_indexes(self._database, stream)
 
     def _tell(self) -> None:
         sequence = configuration_sequence(self._connection)
@@ -395,9 +404,12 @@ class Keeper:
     def _ask_changed(self) -> int:
         assert self._catalogue is not None
         catalogue = self._catalogue
+        # Made when it is wanted: a segment that is new need not wait for it.
+        shared = self._shared = self._shared or SharedMeasures(self._order, catalogue)
         return self._timed(
             lambda: rounds.ask_changed(
-                self._connection, self._order, catalogue, self._wall(),
+                self._connection, self._order, catalogue, shared,
+                wall=self._wall(), share_from=self._options.share_from,
                 before_commit=lambda: self._options.on_step(Step.ASKED),
             ),
             Step.COMMITTED,

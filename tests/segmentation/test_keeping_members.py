@@ -32,6 +32,7 @@ from segmentation.runtime import rounds
 from segmentation.runtime.arrivals import note_arrivals
 from segmentation.runtime.clock import Clock
 from segmentation.runtime.run import RuntimeOptions
+from segmentation.runtime.sharing import SharedMeasures
 from segmentation.store import versions as store
 
 ADA = store.Author("cli:ada")
@@ -114,7 +115,9 @@ def test_members_are_those_of_a_full_recompute_at_any_moment(
         is_last = number == len(steps) - 1
         # Time goes on although nothing arrives.
         land(opened, piece, later + 20 * DAY if is_last else None)
-        catch_up(keeper_of(opened, place))
+        # What rules measure is reckoned for both at once, or for each.
+        options = RuntimeOptions(share_from=random.choice([1, 99]))
+        catch_up(keeper_of(opened, place, options))
         for name, rows in piece.items():
             landed[name] += rows
         found = members(opened)
@@ -319,6 +322,22 @@ def test_a_rule_that_cannot_be_answered_does_not_stop_the_others(
     assert _versions_of_worker(warehouse)["a"] == (1, None, None)
 
 
+def test_rules_that_share_measures_are_asked_as_if_alone(
+    warehouse: Connection, place: DatabaseEndpoint
+) -> None:
+    names = [f"s{number}" for number in range(4)]
+    keeper = keeper_of(warehouse, place)
+    for number, name in enumerate(names):
+        activate(warehouse, spenders(4 + 5 * number, name))
+    land(warehouse, {"transactions": [sale(0, "C1", START)]})
+    catch_up(keeper)
+    sales = [sale(n, "C2", START + n * timedelta(hours=1)) for n in range(1, 4)]
+    land(warehouse, {"transactions": [*sales, sale(9, "C1", START + DAY)]})
+    catch_up(keeper)
+    assert members(warehouse) == {"s0": {"C1", "C2"}, "s1": {"C1", "C2"}, "s2": {"C2"}}
+    assert _changes(warehouse)[-1] == ("s2", "C2", "entered", [{"holds": True, "found": 15}])
+
+
 def test_many_customers_at_once_are_asked_together(
     warehouse: Connection, place: DatabaseEndpoint
 ) -> None:
@@ -335,7 +354,8 @@ def test_many_customers_at_once_are_asked_together(
     for stream in few.noted:
         with warehouse.transaction():
             note_arrivals(warehouse, stream)
-    rounds.ask_changed(warehouse, [few], keeper._catalogue)
+    shared = SharedMeasures([few], keeper._catalogue)
+    rounds.ask_changed(warehouse, [few], keeper._catalogue, shared)
     assert members(warehouse) == {"spenders": {"C0"}}
     catch_up(keeper)
     assert members(warehouse) == {"spenders": {"C0", "C2", "C3", "C4", "C5"}}
