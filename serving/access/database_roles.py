@@ -14,11 +14,11 @@ from pydantic import SecretStr
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import ConfigurationError
 from segmentation.live import tables as live_tables
+from segmentation.runtime import run as segment_runtime
 from serving.access import tables
 from serving.access.server_secret import ServerSecret
 from streaming.contract import load_contracts
 from streaming.feeds import create_feeds
-from streaming.registry import open_registry
 
 # Everything in these, now and later; of schema streaming these views only.
 SERVED_SCHEMAS = ("marts", "ops", "segmentation")
@@ -40,7 +40,7 @@ def prepare_database(owner: DatabaseEndpoint, secret: ServerSecret) -> ApiDataba
 
     Raises ConfigurationError when the owner may not make roles.
     """
-    open_registry(owner, load_contracts())
+    segment_runtime.prepare(owner, load_contracts())
     tables.create_tables(owner)
     live_tables.create_tables(owner)
     reader = _endpoint(owner, secret, "reader")

@@ -19,6 +19,11 @@ from serving.access.server_secret import ServerSecret
 from serving.api.options import ApiOptions
 
 LIVE = ("customers", "transactions", "offsets", "change_log", "state")
+BY_RULE = (
+    "segments", "segment_versions", "current_members", "membership_changes", "membership_outbox",
+    "pipelines", "rule_workers", "rule_worker_versions", "stream_reads", "repeated_rows",
+    "known_customers", "changed_customers",
+)  # fmt: skip
 
 _ALL = """select schemaname || '.' || name, has_table_privilege(name_of, 'select')
           from (select schemaname, tablename as name,
@@ -53,6 +58,7 @@ def test_the_reader_reads_what_is_served_and_nothing_else(roles: ApiDatabase) ->
         "ops.dbt_runs",
         "segmentation.members",
         *(f"segmentation.live_{name}" for name in LIVE),
+        *(f"segmentation.{name}" for name in BY_RULE),
     }
 
 

@@ -14,6 +14,7 @@ from serving.api.routes import (
     retail,
     sales,
     segmentation,
+    segments,
     sockets,
     streams,
 )
@@ -28,6 +29,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     sales.router,
     retail.router,
     segmentation.router,
+    segments.router,
+    segments.rules_router,
     banking.router,
     insights.router,
     sockets.router,

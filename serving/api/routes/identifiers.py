@@ -17,6 +17,13 @@ StreamPath = Annotated[
         description="A stream.", examples=["transactions"],
     ),
 ]  # fmt: skip
+SegmentPath = Annotated[
+    str,
+    Path(
+        pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="A segment by rule.",
+        examples=["big_recent_spenders"],
+    ),
+]  # fmt: skip
 KeyPath = Annotated[
     str, Path(pattern="^[0-9a-f]{12}$", description="A key's id.", examples=["0f3a9c41d27b"])
 ]
