@@ -4,7 +4,7 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -26,7 +26,7 @@ from serving.access.masking import PREFIX
 from serving.access.permissions import Permission, Role
 from serving.api.options import ApiOptions
 from serving.api.sockets.topic import Batch, OffsetError, Topic
-from serving.api.sockets.topics import topics_of
+from serving.api.sockets.topics import segment_membership, topics_of
 from serving.api.sockets.topics.live_customers import MOST_RESUMED, Place
 from serving.api.sockets.topics.transactions import next_step, place_of, place_text
 from serving.api.warehouse import Warehouse
@@ -197,7 +197,9 @@ def test_sales_are_heard_as_they_are_loaded_with_product_and_store(
 ) -> None:
     till(0, 3)
     listener = listen("topics=transactions")
-    assert listener.next()["topics"][:3] == ["live-customers", "stream-status", "transactions"]
+    assert listener.next()["topics"][:4] == [
+        "live-customers", "segment-membership", "stream-status", "transactions",
+    ]  # fmt: skip
     assert listener.next()["type"] == "subscribed"
     till(0, 2)
     till(1, 1)
@@ -683,3 +685,42 @@ def test_steps_between_two_places_take_each_offset_once() -> None:
         place = step.place
     assert place == end
     assert taken == {1: 1_000, 2: 10, 3: 0, 4: 50}
+
+
+def write_changes(warehouse: DatabaseEndpoint, change: str, numbers: Sequence[int]) -> None:
+    """One round of segments by rule, as far as listeners see it."""
+    with connect_database(warehouse) as connection:
+        connection.execute(
+            """insert into segmentation.membership_changes
+                   (segment, customer_id, version, change, as_of)
+               select 'heard', 'c-' || number, 1, %s, now() from unnest(%s::int[]) as number""",
+            (change, list(numbers)),
+        )
+
+
+def test_who_enters_and_leaves_a_segment_is_heard_and_resumed(
+    listen: Listen, warehouse: DatabaseEndpoint, keys: dict[Role, str]
+) -> None:
+    write_changes(warehouse, "entered", [1])
+    listener = listen("topics=segment-membership")
+    offset = listener.next(of="subscribed")["offset"]
+    write_changes(warehouse, "entered", [2])
+    write_changes(warehouse, "left", [1])
+    heard = [(row["customer_id"], row["change"]) for row in listener.rows(2)]
+    assert heard == [("c-2", "entered"), ("c-1", "left")]
+    again = listen(f"topics=segment-membership&since={offset}", keys[Role.viewer])
+    assert all(row["customer_id"].startswith(PREFIX) for row in again.rows(2))
+    write_changes(warehouse, "entered", range(3, 1300))
+    assert len({row["change_id"] for row in listener.rows(1297)}) == 1297
+
+
+def test_changes_of_segments_that_are_too_many_are_told(
+    listen: Listen, warehouse: DatabaseEndpoint
+) -> None:
+    offset = listen("topics=segment-membership").next(of="subscribed")["offset"]
+    write_changes(warehouse, "entered", range(segment_membership.MOST_BEHIND + 1))
+    listener = listen(f"topics=segment-membership&since={offset}")
+    assert listener.next(of="error")["kind"] == "offset-too-old"
+    for wrong in ("x", str(int(offset) + 10**9)):
+        listener.say(op="subscribe", topic="segment-membership", since=wrong)
+        assert listener.next(of="error")["kind"] == "not-an-offset"

@@ -268,6 +268,23 @@ class MembershipChange(Answer):
     )
 
 
+class ChangeOfSegment(MembershipChange):
+    """A customer entered or left a segment."""
+
+    model_config = example(
+        change_id=9041,
+        segment="big_recent_spenders",
+        customer_id="c-17",
+        version=2,
+        change="left",
+        as_of="2026-03-01T12:00:01Z",
+        recorded_at="2026-03-01T12:00:02Z",
+        evidence=None,
+    )
+
+    segment: SegmentSlug
+
+
 class ConditionReason(Answer):
     """Whether a condition holds for one customer, and what was found."""
 
