@@ -3,7 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+)
 
 from serving.access.permissions import Permission, Role
 from serving.api.models.parts import Answer, Moment, example
@@ -69,6 +76,15 @@ class CreatedKey(Key):
     key: str = Field(description="The key. It cannot be shown again.")
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 9.0 is 9."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# No text and no boolean, which pydantic would take for a number.
+WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
+
+
 class KeyRequest(BaseModel):
     """A key to be made."""
 
@@ -83,11 +99,11 @@ class KeyRequest(BaseModel):
         str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9 ._@:/-]+$")
     ] = Field(description="What it is for.")
     role: Role = Field(description="What it may do.")
-    expires_in_days: int | None = Field(
-        default=None, ge=1, le=3650, strict=True, description="When it ends; null: never."
+    expires_in_days: WholeNumber | None = Field(
+        default=None, ge=1, le=3650, description="When it ends; null: never."
     )
-    requests_per_minute: int | None = Field(
-        default=None, ge=1, le=10_000_000, strict=True, description="Null: the server's limit."
+    requests_per_minute: WholeNumber | None = Field(
+        default=None, ge=1, le=10_000_000, description="Null: the server's limit."
     )
 
 
