@@ -81,8 +81,7 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-# No text and no boolean, which pydantic would take for a number.
-WholeNumber = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
+_Whole = BeforeValidator(_whole)
 
 
 class KeyRequest(BaseModel):
@@ -99,11 +98,11 @@ class KeyRequest(BaseModel):
         str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9 ._@:/-]+$")
     ] = Field(description="What it is for.")
     role: Role = Field(description="What it may do.")
-    expires_in_days: WholeNumber | None = Field(
-        default=None, ge=1, le=3650, description="When it ends; null: never."
+    expires_in_days: Annotated[int, Field(strict=True, ge=1, le=3650), _Whole] | None = Field(
+        default=None, description="When it ends; null: never."
     )
-    requests_per_minute: WholeNumber | None = Field(
-        default=None, ge=1, le=10_000_000, description="Null: the server's limit."
+    requests_per_minute: Annotated[int, Field(strict=True, ge=1, le=10_000_000), _Whole] | None = (
+        Field(default=None, description="Null: the server's limit.")
     )
 
 
