@@ -172,12 +172,12 @@ def _log_odds_of_gone(
 
 def _purchases_while_alive(r: Vector, alpha: Vector, a: float, b: Vector, horizon: float) -> Vector:
     """Mean of (1 - exp(-rate p t)) / p over rate ~ gamma(r, alpha) and p ~ beta(a, b)."""
-    # At a = 1 the formula is 0 / 0, and beside it nothing but rounding.
+    # At a = 1 the formula is 0 / 0, and beside it nothing but rounding: a line leads across.
     if abs(a - 1.0) < 1e-4:
-        around = (
-            _purchases_while_alive(r, alpha, beside, b, horizon) for beside in (1 - 2e-4, 1 + 2e-4)
-        )
-        return np.asarray(sum(around) / 2.0)
+        lower, upper = 1 - 2e-4, 1 + 2e-4
+        below = _purchases_while_alive(r, alpha, lower, b, horizon)
+        above = _purchases_while_alive(r, alpha, upper, b, horizon)
+        return np.asarray(below + (above - below) * (a - lower) / (upper - lower))
     share = (alpha / (alpha + horizon)) ** r
     with np.errstate(all="ignore"):
         series = hyp2f1(r, b, a + b - 1.0, horizon / (alpha + horizon))

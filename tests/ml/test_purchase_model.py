@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import beta as beta_distribution
@@ -102,6 +102,8 @@ def test_the_likelihood_is_the_integral_over_all_customers(
 
 @settings(max_examples=60, deadline=None)
 @given(_MODELS, _HISTORIES, st.integers(1, 730))
+@example(_model("bg_nbd", a=0.99999), (0, 0, 1), 41)
+@example(_model("mbg_nbd", a=1.00009), (3, 5, 9), 365)
 def test_expected_purchases_are_the_integral_over_the_leaving_probabilities(
     model: PurchaseModel, history: tuple[int, int, int], horizon: int
 ) -> None:
