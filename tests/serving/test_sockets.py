@@ -717,8 +717,10 @@ def test_who_enters_and_leaves_a_segment_is_heard_and_resumed(
 def test_changes_of_segments_that_are_too_many_are_told(
     listen: Listen, warehouse: DatabaseEndpoint
 ) -> None:
-    offset = listen("topics=segment-membership").next(of="subscribed")["offset"]
+    first = listen("topics=segment-membership")
+    offset = first.next(of="subscribed")["offset"]
     write_changes(warehouse, "entered", range(segment_membership.MOST_BEHIND + 1))
+    assert first.next(of="rows")["skipped"] == segment_membership.MOST_BEHIND + 1
     listener = listen(f"topics=segment-membership&since={offset}")
     assert listener.next(of="error")["kind"] == "offset-too-old"
     for wrong in ("x", str(int(offset) + 10**9)):
