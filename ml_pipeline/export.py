@@ -75,6 +75,6 @@ def write_atomically(path: Path, content: bytes) -> None:
         # mkstemp makes it private; other accounts read the seed and the model.
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:
+    finally:
+        # It is there only when it was not moved.
         Path(name).unlink(missing_ok=True)
-        raise
