@@ -21,6 +21,9 @@ from benchmarks.comparison import Comparison
 from benchmarks.lifetime import plan as lifetime_plan
 from benchmarks.lifetime.report import report as report_lifetime
 from benchmarks.lifetime.run import run as run_lifetime
+from benchmarks.membership import plan as membership_plan
+from benchmarks.membership.report import report as report_membership
+from benchmarks.membership.run import run as run_membership
 from benchmarks.own_services import own_services
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
@@ -31,9 +34,10 @@ from benchmarks.warehouse.report import report as report_warehouse
 from benchmarks.warehouse.run import run as run_warehouse
 
 _NAMES = (
-    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "rules", "live",
-    "warehouse", "streams", "api",
+    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "rules", "membership",
+    "live", "warehouse", "streams", "api",
 )  # fmt: skip
+_OPTIONS_OF_MEMBERSHIP = ("events", "rules", "rate", "seconds", "backlog")
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
@@ -56,6 +60,8 @@ def main() -> None:
         _associations()
     if "rules" in names:
         _rules(arguments.events)
+    if "membership" in names:
+        _membership(arguments)
     if "live" in names:
         _live(arguments)
     if "warehouse" in names:
@@ -83,6 +89,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument_group("rules", "As with streams.").add_argument(
         "--events", type=int, default=rules.EVENTS
     )
+    membership = parser.add_argument_group("membership", "As with streams.")
+    for name in _OPTIONS_OF_MEMBERSHIP:
+        size = getattr(membership_plan.Options(), name)
+        membership.add_argument(f"--membership-{name}", type=int, default=size)
     lifetime = parser.add_argument_group("lifetime", "As with streams.")
     sizes = lifetime_plan.Options()
     lifetime.add_argument("--customers", type=int, default=sizes.customers)
@@ -152,6 +162,18 @@ def _rules(events: int) -> None:
     sys.stdout.write(f"\n{content}\n")
     if events == rules.EVENTS:
         readme.write("rules", content)
+
+
+def _membership(arguments: argparse.Namespace) -> None:
+    sizes = {name: getattr(arguments, f"membership_{name}") for name in _OPTIONS_OF_MEMBERSHIP}
+    try:
+        options = membership_plan.Options(**sizes)
+    except ValueError as error:
+        sys.exit(f"python -m benchmarks: {error}")
+    content = report_membership(run_membership(options), options)
+    sys.stdout.write(f"\n{content}\n")
+    if options.is_whole:
+        readme.write("membership", content)
 
 
 def _lifetime(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from psycopg import sql
 
-from benchmarks import machine
+from benchmarks import machine, year_of_sales
 from benchmarks.readme import table
 from benchmarks.target import Target, verdicts
 from insight.database import Connection, DatabaseEndpoint, connect
@@ -29,26 +29,12 @@ from streaming.tables import copy_statement
 
 EVENTS = 10_000_000
 FEWEST_EVENTS = 10_000
-_EVENTS_A_CUSTOMER = 10
 _ROUNDS = 3
 _FULL_SECONDS, _PREVIEW_SECONDS = 2.0, 1.0
-_AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
+_START, _AS_OF = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 _LOADED = 200_000
 _EXAMPLE = Path(yaml_form.__file__).parent / "examples" / "big_recent_spenders.yaml"
 
-# A year of sales in the order of their times; a fifth of the customers has 45 % of them. One in a
-# hundred is the row of a sale again that arrived 37 rows before.
-_ROWS = """
-select md5(sale.id::text), 'P00' || 1 + (hashint8(i + 5) & 1048575) % 6,
-    'S00' || 1 + (hashint8(i + 9) & 1048575) % 3,
-    'C' || lpad((power((hashint8(sale.id + 3) & 1048575) / 1048576.0, 2) * {customers})
-        ::bigint::text, 7, '0'),
-    round((1 + (hashint8(sale.id + 11) & 1048575) % 50000) / 100.0, 2),
-    timestamptz '2025-01-01Z' + sale.id * (365.0 * 86400 / {events}) * interval '1 second',
-    {offset_} + i / 4, i % 4, ({offset_} * 4 + i) / 20000
-from generate_series({first}::bigint, {last}) as i
-cross join lateral (select case when i % 100 = 0 and i > 50 then i - 37 else i end as id) as sale
-"""
 _ONCE = """
 select customer_id from (
     select distinct on (transaction_id) customer_id, amount, timestamp
@@ -98,7 +84,8 @@ def _measure(database: DatabaseEndpoint, events: int) -> Results:
     stream = build_catalogue([contract]).streams["transactions"]
     open_registry(database, load_contracts())
     with connect(database, autocommit=True) as connection:
-        _fill(connection, contract, events)
+        year_of_sales.fill(connection, contract, events, _START)
+        _say(f"{events:,} events are there")
         bare = _copy(connection, contract, events, 1)
         indexes = _timed(lambda: create_indexes(database, stream))
         indexed = _copy(connection, contract, events, 2)
@@ -107,29 +94,12 @@ def _measure(database: DatabaseEndpoint, events: int) -> Results:
         return _rounds(connection, events, indexes, noted, (bare, indexed), sizes)
 
 
-def _fill(connection: Connection, contract: Contract, events: int) -> None:
-    names = [*contract.column_names, "_offset", "_partition_id", "_load_id"]
-    connection.execute(
-        sql.SQL("insert into streaming.transactions_raw ({}) {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, names)), _rows(events, 0, events, 0)
-        )
-    )
-    connection.execute("vacuum analyze streaming.transactions_raw")
-    _say(f"{events:,} events are there")
-
-
-def _rows(events: int, first: int, last: int, offset: int) -> sql.Composed:
-    numbers = {"events": events, "customers": events // _EVENTS_A_CUSTOMER,
-               "first": first, "last": last, "offset_": offset}  # fmt: skip
-    return sql.SQL(_ROWS).format(**{key: sql.Literal(each) for key, each in numbers.items()})
-
-
 def _copy(connection: Connection, contract: Contract, events: int, turn: int) -> float:
     """Microseconds that a row of a COPY takes; the rows are gone afterwards."""
     first = events + turn * 10 * _LOADED
     with connection.cursor() as cursor:
         rows = sql.SQL("copy ({}) to stdout").format(
-            _rows(events, first, first + _LOADED, turn * 10 * _LOADED)
+            year_of_sales.rows(events, first, first + _LOADED, turn * 10 * _LOADED, _START)
         )
         with cursor.copy(rows) as source:
             data = [bytes(each) for each in source]
@@ -213,7 +183,8 @@ def _rounds(
 
 def report(results: Results) -> str:
     """The results as Markdown."""
-    size = f"{results.events // _EVENTS_A_CUSTOMER:,} customers, {results.events:,} events"
+    customers = results.events // year_of_sales.EVENTS_A_CUSTOMER
+    size = f"{customers:,} customers, {results.events:,} events"
     targets = [
         Target(f"standing example, full: {size}", _FULL_SECONDS, results.full, True, " s"),
         Target(f"standing example, preview: {size}", _PREVIEW_SECONDS, results.preview, True, " s"),

@@ -55,6 +55,6 @@ def segment_rules(
     for segment, reason in report.refused.items():
         out.print(f"{segment}: {reason}", markup=False)
     out.print(
-        f"{report.rows:,} rows judged, {report.asked:,} customers asked again,"
+        f"{report.rows:,} new rows, {report.asked:,} customers asked again,"
         f" {report.changes:,} entered or left, {report.published.changes:,} told in Kafka"
     )

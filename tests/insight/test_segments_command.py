@@ -168,7 +168,7 @@ def test_a_segment_is_created_activated_kept_and_explained(
     preview = insight("preview", str(small)).stdout
     assert "Against the active version:\n  0 would enter\n  0 would leave\n" in preview
     kept = CliRunner().invoke(app, ["segment-rules", "--until-caught-up"]).stdout
-    assert "20 rows judged, 0 customers asked again, 1 entered or left, 1 told in Kafka" in kept
+    assert "20 new rows, 0 customers asked again, 1 entered or left, 1 told in Kafka" in kept
     listed = json.loads(insight("list", "--format", "json").stdout)
     assert [(e["segment"], e["active"], e["running"], e["members"]) for e in listed] == [
         ("big_recent_spenders", 1, 1, 1)

@@ -1,0 +1,39 @@
+"""What is measured, and how much of it."""
+
+from dataclasses import dataclass
+
+from benchmarks.year_of_sales import EVENTS_A_CUSTOMER
+
+PROBE = "probe-{:06d}"
+# So many sales of so much bring a customer into the standing example.
+PROBE_SALES, PROBE_AMOUNT = 6, 200.0
+PROBES_A_SECOND = 10
+
+
+@dataclass(frozen=True)
+class Options:
+    """`events` of the year before, active `rules`, then `rate` sales a second for `seconds`.
+
+    `backlog` sales lie there in the end while the role is away.
+    """
+
+    events: int = 10_000_000
+    rules: int = 100
+    rate: int = 5_000
+    seconds: int = 60
+    backlog: int = 300_000
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for sizes that leave nothing to measure."""
+        if self.events < 10_000 or min(self.rules, self.backlog) < 1:
+            raise ValueError("it takes 10,000 events, a rule and a backlog at least")
+        if self.rate < 100 or self.seconds < 10:
+            raise ValueError("it takes 100 events a second for 10 seconds at least")
+
+    @property
+    def is_whole(self) -> bool:
+        return self == Options()
+
+    @property
+    def customers(self) -> int:
+        return self.events // EVENTS_A_CUSTOMER
