@@ -25,7 +25,8 @@ def main() -> None:
     listening = listen("127.0.0.1", 0)
     # The load may begin before the server does.
     listening.listen(1024)
-    app = Starlette(routes=[Route("/v1/customers/{customer_id}/segment", constant)])
+    paths = ("/v1/customers/{customer_id}/segment", "/v1/customers/{customer_id}/segments")
+    app = Starlette(routes=[Route(each, constant) for each in paths])
     sys.stdout.write(f"API       http://127.0.0.1:{listening.getsockname()[1]}/v1\n")
     sys.stdout.flush()
     config = uvicorn.Config(app, access_log=False, log_config=None, server_header=False)

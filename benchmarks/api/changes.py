@@ -1,20 +1,25 @@
-"""What goes on beside the requests: sales are loaded, and all lookups in Redis are written anew."""
+"""What goes on beside the requests: sales are loaded, customers enter and leave a segment by rule,
+and all that Redis holds of customers is written anew.
+"""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from redis import Redis
+
 from insight.database import DatabaseEndpoint, connect
 from insight.services import RedisEndpoint
+from segmentation.runtime.cache import rebuild
 from serving.segment_lookup import publish_segments
 
-_SALES = 50
+_SALES, _CHANGES = 50, 5
 _SECONDS = 0.25
 
 
 @contextmanager
 def changes(database: DatabaseEndpoint, redis: RedisEndpoint) -> Iterator[None]:
-    """200 sales a second in four partitions, and one rebuild of the lookups after the other."""
+    """200 sales and 20 changes of a segment a second, and one rebuild after the other."""
     stop = threading.Event()
     threads = [
         threading.Thread(target=_load, args=(database, stop)),
@@ -31,8 +36,12 @@ def changes(database: DatabaseEndpoint, redis: RedisEndpoint) -> Iterator[None]:
 
 
 def _rebuild(database: DatabaseEndpoint, redis: RedisEndpoint, stop: threading.Event) -> None:
-    while not stop.wait(0.1):
-        publish_segments(database, redis)
+    """Lookups and segments by rule in turn."""
+    url = redis.url.get_secret_value()
+    with connect(database, autocommit=True) as connection, Redis.from_url(url) as client:
+        while not stop.wait(0.1):
+            publish_segments(database, redis)
+            rebuild(connection, client)
 
 
 def _load(database: DatabaseEndpoint, stop: threading.Event) -> None:
@@ -64,6 +73,13 @@ def _load(database: DatabaseEndpoint, stop: threading.Event) -> None:
                    from moved, generate_series(%(lo)s, %(hi)s - 1) as n
                    where n %% 4 = partition""",
                 {"lo": loaded, "hi": loaded + _SALES, "size": _SALES // 4},
+            )
+            connection.execute(
+                """insert into segmentation.membership_changes
+                       (segment, customer_id, version, change, as_of)
+                   select 'spenders', lpad(n::text, 6, '0'), 1, 'entered', now()
+                   from generate_series(%s, %s) as n""",
+                (loaded, loaded + _CHANGES - 1),
             )
             connection.commit()
             loaded += _SALES

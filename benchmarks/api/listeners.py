@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-_TOPICS = "transactions,stream-status,live-customers"
+_TOPICS = "transactions,stream-status,live-customers,segment-membership"
 
 
 class _Heard:

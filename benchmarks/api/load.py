@@ -68,9 +68,11 @@ class _Load:
             self._idle.append(connection)
 
     def request(self) -> bytes:
+        """The segment that machine learning gave a customer, or their segments by rule."""
         customer = self._random.randrange(CUSTOMERS)
+        what = self._random.choice(("segment", "segments"))
         return (
-            f"GET /v1/customers/{customer:06d}/segment HTTP/1.1\r\nHost: {self._host}\r\n"
+            f"GET /v1/customers/{customer:06d}/{what} HTTP/1.1\r\nHost: {self._host}\r\n"
             f"Authorization: Bearer {self._token}\r\nAccept: application/json\r\n\r\n"
         ).encode()
 

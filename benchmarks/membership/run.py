@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,8 @@ _COMMANDS = {
     "reader": [sys.executable, "-m", f"{_WORKERS}.reader"],
 }
 _BY = Author("benchmark")
+# With more left to do when the last sale has come it has not kept up.
+BEHIND_SECONDS = 5.0
 _SETTLED_SECONDS = 10.0
 _DRAIN_SECONDS = 300.0
 _LOOK_SECONDS = 0.05
@@ -64,6 +67,7 @@ select not exists (select from segmentation.changed_customers)
 class Steady:
     """Sales at a rate: seconds from the last sale of a probe to Redis, and what was left to do."""
 
+    rate: int
     events: int
     seconds: float
     profiles: int
@@ -71,6 +75,16 @@ class Steady:
     lost: int
     behind_seconds: float
     cores: dict[str, float]
+
+    @property
+    def kept_up(self) -> bool:
+        """Whether all was done a moment after the last sale."""
+        return self.behind_seconds <= BEHIND_SECONDS and not self.lost
+
+    @property
+    def profiles_a_minute(self) -> float:
+        """Customers with new sales whose segments were brought up to date, each once a second."""
+        return 60 * self.profiles / (self.seconds + self.behind_seconds)
 
     def delay(self, share: float) -> float:
         """The share of probes that were at most so late."""
@@ -93,11 +107,17 @@ class CaughtUp:
 
 @dataclass(frozen=True)
 class Results:
-    """Members of all rules once all were asked, and the seconds that took."""
+    """Members of all rules once all were asked, and the seconds that took.
+
+    `pick_up` is from the commit that activates a rule until the role runs it; `faster` are runs at
+    rising rates, the last one of which it did not keep up with.
+    """
 
     members: int
     backfill: float
     steady: Steady
+    pick_up: float
+    faster: tuple[Steady, ...]
     caught_up: CaughtUp
 
 
@@ -133,11 +153,36 @@ class _Measurement:
             backfill = time.perf_counter() - started
             members = int(str(self._value("select count(*) from segmentation.current_members")))
             _say(f"all rules are asked after {backfill:.1f} s, {members:,} members")
-            with self._started("loader") as loader:
-                steady = self._steady(role, loader)
+            with self._started("loader") as loader, ThreadPoolExecutor(1) as beside:
+                pick_up = beside.submit(self._activate_one)
+                steady = self._steady(role, loader, self._options.rate)
+                faster = tuple(self._faster(role, loader))
         with self._started("loader"):
             rows = self._load_backlog()
-        return Results(members, backfill, steady, self._catch_up(rows))
+        caught_up = self._catch_up(rows)
+        return Results(members, backfill, steady, pick_up.result(), faster, caught_up)
+
+    def _faster(self, role: Running, loader: Running) -> Iterator[Steady]:
+        rate = self._options.faster
+        while True:
+            steady = self._steady(role, loader, rate)
+            yield steady
+            if not steady.kept_up:
+                return
+            rate = rate * 5 // 4
+
+    def _activate_one(self) -> float:
+        time.sleep(_SETTLED_SECONDS + self._options.seconds / 2)
+        rule = rules(self._options.rules + 1)[-1]
+        with connect(self._database, autocommit=True) as connection:
+            versions.create_version(connection, rule, _BY)
+            versions.activate(connection, rule.name, _BY)
+            started = time.perf_counter()
+            while not connection.execute(
+                "select 1 from segmentation.rule_worker_versions where segment = %s", (rule.name,)
+            ).fetchone():
+                time.sleep(_LOOK_SECONDS)
+            return time.perf_counter() - started
 
     def _fill(self) -> None:
         open_registry(self._database, load_contracts())
@@ -151,20 +196,19 @@ class _Measurement:
                 versions.activate(connection, each.name, _BY)
         _say(f"{self._options.events:,} events are there")
 
-    def _steady(self, role: Running, loader: Running) -> Steady:
-        """Of the first seconds nothing is counted: the group of the loader still settles."""
-        options = self._options
+    def _steady(self, role: Running, loader: Running, rate: int) -> Steady:
+        """Of the first seconds no delay is counted: the group of the loader still settles."""
+        run = f"at-{rate}"
         with (
-            self._started("reader") as reader,
+            self._started("reader", run=run) as reader,
             watched(self._pids(role, loader)) as samples,
         ):
-            with self._started("sales", **self._sales("steady", options.rate)) as sales:
+            with self._started("sales", **self._sales(run, rate)) as sales:
                 started = time.time()
                 sent = _printed(sales)
-            ended = time.time()
-            _say(f"{options.rate:,} sales/s for {ended - started:.0f} s are sent")
-            self._wait(role, _CAUGHT_UP, [])
-            behind = time.time() - ended
+                ended = time.time()
+                self._wait(role, _CAUGHT_UP, [])
+                behind = time.time() - ended
             reader.close_input()
             seen = _printed(reader)
         first = started + _SETTLED_SECONDS
@@ -174,10 +218,22 @@ class _Measurement:
             name: samples.cpu_between([name], first, ended) / (ended - first)
             for name in samples[-1].usage
         }
-        events, profiles = self._arrived("steady-")
-        return Steady(
-            events, ended - started, profiles, delays, len(wanted) - len(delays), behind, cores
+        events, profiles = self._arrived(f"{run}-")
+        steady = Steady(
+            rate,
+            events,
+            ended - started,
+            profiles,
+            delays,
+            len(wanted) - len(delays),
+            behind,
+            cores,
         )
+        _say(
+            f"{rate:,} sales/s: {steady.delay(0.95):.2f} s to Redis (p95), {behind:.1f} s behind,"
+            f" {steady.profiles_a_minute:,.0f} profiles a minute, {cores}"
+        )
+        return steady
 
     def _load_backlog(self) -> int:
         with self._started("sales", **self._sales("backlog", 0)) as sales:
@@ -204,10 +260,11 @@ class _Measurement:
         return CaughtUp(rows, profiles, int(str(self._value(changes))) - before, seconds)
 
     def _arrived(self, prefix: str) -> tuple[int, int]:
-        """Rows of a run of the producer, and customers in them, without probes."""
+        """Rows of a run of the producer, and their customers, each once a second; no probes."""
         with connect(self._database) as connection:
             row = connection.execute(
-                """select count(*), count(distinct customer_id) from streaming.transactions_raw
+                """select count(*), count(distinct (customer_id, date_trunc('second', "timestamp")))
+                   from streaming.transactions_raw
                    where transaction_id like %s and customer_id not like %s
                        and "timestamp" > now() - interval '1 hour'""",
                 (f"{prefix}%", "probe-%"),

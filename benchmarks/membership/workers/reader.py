@@ -10,7 +10,7 @@ import time
 import redis
 
 from benchmarks.membership.hundred_rules import STANDING
-from benchmarks.membership.plan import PROBE
+from benchmarks.membership.plan import probe
 from benchmarks.streams.workers import protocol
 from segmentation.runtime.cache import cache_key
 
@@ -21,6 +21,7 @@ _AHEAD = 300
 
 def main() -> None:
     request = protocol.request()
+    run = request["run"]
     client = redis.Redis.from_url(request["redis"])
     wanted = f'"segment" : "{STANDING}"'.encode()
     protocol.wait_for_go()
@@ -28,7 +29,7 @@ def main() -> None:
     seen: dict[str, float] = {}
     first = 0
     while not stop.is_set():
-        names = [PROBE.format(number) for number in range(first, first + _AHEAD)]
+        names = [probe(run, number) for number in range(first, first + _AHEAD)]
         missing = [each for each in names if each not in seen]
         found = client.mget([cache_key(each) for each in missing])
         now = time.time()
@@ -39,7 +40,7 @@ def main() -> None:
                 if answer and wanted in answer
             }
         )
-        while PROBE.format(first) in seen:
+        while probe(run, first) in seen:
             first += 1
         time.sleep(_LOOK_SECONDS)
     sys.stdout.write(f"{json.dumps(seen)}\n")

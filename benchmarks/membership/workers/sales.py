@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import Producer
 
-from benchmarks.membership.plan import PROBE, PROBE_AMOUNT, PROBE_SALES, PROBES_A_SECOND
+from benchmarks.membership.plan import PROBE_AMOUNT, PROBE_SALES, PROBES_A_SECOND, probe
 from benchmarks.streams.messages import HEADERS, Sale, message, producer_settings
 from benchmarks.streams.workers import protocol
 
@@ -29,6 +29,7 @@ class _Sales:
         self._topic = topic
         self._partitions = itertools.cycle(range(partitions))
         self._customers = customers
+        self._run = run
         self._ids = (f"{run}-{number}" for number in itertools.count())
         self._random = random.Random(run)
         self.probes: dict[str, float] = {}
@@ -39,7 +40,7 @@ class _Sales:
             self._sell(customer, 1 + int(self._random.random() * 50_000) / 100)
 
     def send_probe(self, number: int) -> None:
-        customer = PROBE.format(number)
+        customer = probe(self._run, number)
         for _ in range(PROBE_SALES):
             self._sell(customer, PROBE_AMOUNT)
         self.probes[customer] = time.time()
