@@ -42,6 +42,7 @@ _BY = Author("benchmark")
 BEHIND_SECONDS = 5.0
 _SETTLED_SECONDS = 10.0
 _DRAIN_SECONDS = 300.0
+_BACKFILL_SECONDS = 1_800.0
 _LOOK_SECONDS = 0.05
 
 # Customers who are being asked are still noted for who reads meanwhile, and so are changes that are
@@ -149,7 +150,7 @@ class _Measurement:
         self._fill()
         started = time.perf_counter()
         with self._started("role") as role:
-            self._wait(role, _BACKFILLED, [self._options.rules])
+            self._wait(role, _BACKFILLED, [self._options.rules], _BACKFILL_SECONDS)
             backfill = time.perf_counter() - started
             members = int(str(self._value("select count(*) from segmentation.current_members")))
             _say(f"all rules are asked after {backfill:.1f} s, {members:,} members")
@@ -311,8 +312,14 @@ class _Measurement:
             "Postgres": postgres,
         }
 
-    def _wait(self, role: Running, condition: LiteralString, values: Sequence[object]) -> None:
-        deadline = time.monotonic() + _DRAIN_SECONDS
+    def _wait(
+        self,
+        role: Running,
+        condition: LiteralString,
+        values: Sequence[object],
+        seconds: float = _DRAIN_SECONDS,
+    ) -> None:
+        deadline = time.monotonic() + seconds
         with connect(self._database, autocommit=True) as connection:
             while connection.execute(condition, values).fetchone() != (True,):
                 if role.ended() or time.monotonic() > deadline:

@@ -19,7 +19,8 @@ from insight.errors import InputError, ServiceError
 from insight.services import open_services
 
 if TYPE_CHECKING:
-    from segmentation.queries.run import Explanation, Movement, Preview
+    from segmentation.queries.preview import Preview
+    from segmentation.queries.run import Explanation
     from segmentation.rules.catalogue import Catalogue
     from segmentation.rules.checks import Finding
     from segmentation.rules.yaml_form import RuleFile
@@ -79,7 +80,7 @@ def explain(context: typer.Context, file: RuleArgument, as_of: AsOf = None) -> N
     with _warehouse(context) as (connection, catalogue):
         read = _checked(file, catalogue)
         moment = _moment(as_of) or run.default_as_of(connection, read.rule, catalogue)
-        dedupe = run.bring_notes_up_to_date(connection, read.rule, catalogue)
+        dedupe = run.bring_notes_up_to_date(connection, catalogue, read.rule)
         explanation = run.explain(connection, read.rule, catalogue, moment, dedupe)
     _print_explanation(explanation, moment)
 
@@ -93,19 +94,17 @@ def preview(
 ) -> None:
     """Count the customers a rule would have, and who would enter and leave the active version."""
     from segmentation.queries import run
+    from segmentation.queries.preview import preview_rule
 
     with _warehouse(context) as (connection, catalogue):
         read = _checked(file, catalogue)
         moment = _moment(as_of) or run.default_as_of(connection, read.rule, catalogue)
         active = catalogue.segments.get(read.rule.name)
         with progress("Counting"):
-            dedupe = run.bring_notes_up_to_date(connection, read.rule, catalogue)
-            found = run.preview(connection, read.rule, catalogue, moment, dedupe)
-            moved = None
-            if active is not None:
-                dedupe = run.bring_notes_up_to_date(connection, active, catalogue)
-                moved = run.movement(connection, read.rule, active, catalogue, moment, dedupe)
-    _print_preview(read, found, moved, style)
+            rules = (read.rule,) if active is None else (read.rule, active)
+            dedupe = run.bring_notes_up_to_date(connection, catalogue, *rules)
+            found = preview_rule(connection, read.rule, catalogue, moment, dedupe, active=active)
+    _print_preview(read, found, style)
 
 
 @app.command()
@@ -375,9 +374,8 @@ def _print_explanation(explanation: "Explanation", as_of: datetime) -> None:
         out.print(line, markup=False)
 
 
-def _print_preview(
-    read: "RuleFile", found: "Preview", moved: "Movement | None", style: TableFormat
-) -> None:
+def _print_preview(read: "RuleFile", found: "Preview", style: TableFormat) -> None:
+    moved = found.change
     if style is TableFormat.json:
         document = {
             "segment": read.rule.name,

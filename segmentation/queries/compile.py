@@ -69,12 +69,13 @@ class Output(StrEnum):
 
     `members`: customer_id and leaves, a bit mask, of each customer in the segment. `evaluated`: of
     each customer that is asked, also matches and value_<leaf>; customers without events are left
-    out when they cannot match. `preview`: one row of matched, leaf_<leaf> and samples.
+    out when they cannot match. `combinations`: leaves, customers and samples of each combination of
+    leaves that occurs; samples are any ten of those customers, if they are in the segment.
     """
 
     members = "members"
     evaluated = "evaluated"
-    preview = "preview"
+    combinations = "combinations"
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class Compiler:
         self._constants: dict[str, object] = {}
         self._windows: dict[str, tuple[Window, ...]] = {}
         self._ctes: list[tuple[str, exp.Query]] = []
-        needs_all = output is Output.preview and not plan.leaves_need_events
+        needs_all = output is Output.combinations and not plan.leaves_need_events
         self._asks_all = needs_all or not plan.only_with_events
 
     def query(self) -> Query:
@@ -435,6 +436,9 @@ class Compiler:
             if isinstance(leaf, spec.Aggregate) and self._output is Output.evaluated:
                 value = self._measured(leaf, "u" if is_scan else None)
                 select = select.select(named(value, f"value_{index}"), copy=False)
+        if self._output is Output.combinations and self.dialect is Dialect.postgres:
+            # Keeps Postgres from reckoning each leaf once for the mask and once for the formula.
+            select = select.offset(0, copy=False)
         return select
 
     def _members(self, leaf: spec.Member) -> exp.Expr:
@@ -525,15 +529,12 @@ class Compiler:
         return exp.paren(both(bounds))
 
     def _evaluated(self) -> exp.Query:
-        leaves = range(len(self.plan.leaves))
         select = exp.Select().from_(exp.alias_(exp.to_table("leaves"), "l", table=True))
         select = select.select(
             column(CUSTOMER, "l"),
             named(self._formula(self.plan.tree), "matches"),
             copy=False,
         )
-        if self._output is Output.preview:
-            return select.select(*(column(f"leaf_{index}", "l") for index in leaves), copy=False)
         select = select.select(named(self._mask(), "leaves"), copy=False)
         if self._output is Output.evaluated:
             values = [
@@ -560,25 +561,22 @@ class Compiler:
 
     def _result(self) -> exp.Select:
         evaluated = exp.alias_(exp.to_table("evaluated"), "e", table=True)
-        matches = column("matches", "e")
         match self._output:
             case Output.members:
                 return (
                     exp.Select(expressions=[column(CUSTOMER, "e"), column("leaves", "e")])
                     .from_(evaluated)
-                    .where(matches)
+                    .where(column("matches", "e"))
                 )
             case Output.evaluated:
                 return exp.Select(expressions=[exp.Star()]).from_(evaluated)
-        select = exp.Select().from_(evaluated)
-        select = select.select(
-            named(filtered(exp.Count(this=exp.Star()), matches), "matched"), copy=False
+        leaves, customers = column("leaves", "e"), exp.Count(this=exp.Star())
+        return (
+            exp.Select(expressions=[leaves, named(customers, "customers")])
+            .select(named(_samples(self.dialect), "samples"), copy=False)
+            .from_(evaluated, copy=False)
+            .group_by(leaves.copy(), copy=False)
         )
-        for index in range(len(self.plan.leaves)):
-            holds = column(f"leaf_{index}", "e")
-            count = named(filtered(exp.Count(this=exp.Star()), holds), f"leaf_{index}")
-            select = select.select(count, copy=False)
-        return select.select(named(_samples(self.dialect), "samples"), copy=False)
 
 
 def _customers_of(source: exp.Expr) -> exp.Select:

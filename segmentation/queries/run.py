@@ -1,4 +1,4 @@
-"""What is asked of the warehouse about a rule: who would be in the segment, how, and why."""
+"""What is asked of the warehouse about a rule: as of when, by what SQL, and about one customer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,8 @@ from insight.database import Connection
 from insight.errors import InputError
 from segmentation.queries.compile import (
     MEMBERS,
-    SAMPLES,
     SCHEMA,
     Dedupe,
-    Output,
     Query,
     compile_rule,
 )
@@ -34,37 +32,6 @@ from segmentation.rules.spec import Rule
 from segmentation.runtime.arrivals import note_arrivals
 from streaming.contract import load_contracts
 from streaming.registry import active_contracts
-
-
-@dataclass(frozen=True)
-class LeafCount:
-    """For how many of the customers who are asked one leaf holds."""
-
-    sentence: str
-    customers: int
-
-
-@dataclass(frozen=True)
-class Preview:
-    """Who would be in the segment at a moment; samples are any ten of them, in their order."""
-
-    as_of: datetime
-    matched: int
-    leaves: tuple[LeafCount, ...]
-    samples: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Movement:
-    """How many customers a rule would let in and out, beside the members that there are.
-
-    `would_enter` and `would_leave` are some of them, in their order.
-    """
-
-    entering: int
-    leaving: int
-    would_enter: tuple[str, ...]
-    would_leave: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -108,79 +75,36 @@ def default_as_of(connection: Connection, rule: Rule, catalogue: Catalogue) -> d
     return row[0].replace(microsecond=0) + timedelta(seconds=1)
 
 
-def notes_in_use(connection: Connection, rule: Rule, catalogue: Catalogue) -> Dedupe:
-    """How repeated events are found without writing: by notes, where a runtime keeps them.
+def notes_in_use(connection: Connection, catalogue: Catalogue, *rules: Rule) -> Dedupe:
+    """How repeated events are found without writing: by notes, where a runtime keeps them for all.
 
     Then rows that it has not judged yet are not seen: those of the last moments, while it runs.
     """
     if connection.execute("select to_regclass('segmentation.stream_reads')").fetchone() == (None,):
         return Dedupe.searched
-    for stream in _noted_streams(rule, catalogue):
+    for stream in _noted_streams(rules, catalogue):
         index = f"{stream.schema}.{stream.table}_by_event"
         if connection.execute("select to_regclass(%s)", (index,)).fetchone() == (None,):
             return Dedupe.searched
     return Dedupe.noted
 
 
-def bring_notes_up_to_date(connection: Connection, rule: Rule, catalogue: Catalogue) -> Dedupe:
+def bring_notes_up_to_date(connection: Connection, catalogue: Catalogue, *rules: Rule) -> Dedupe:
     """How repeated events are found: by notes, brought up to date, where a runtime keeps them."""
-    dedupe = notes_in_use(connection, rule, catalogue)
+    dedupe = notes_in_use(connection, catalogue, *rules)
     if dedupe is Dedupe.noted:
-        for stream in _noted_streams(rule, catalogue):
+        for stream in _noted_streams(rules, catalogue):
             note_arrivals(connection, stream)
     return dedupe
 
 
-def _noted_streams(rule: Rule, catalogue: Catalogue) -> list[Stream]:
-    """All streams of the domains that a rule reads or asks: they tell who its customers are."""
-    domains = {catalogue.streams[name].domain for name in spec.streams_of(rule.rule)}
-    domains |= set(population_of(rule, catalogue))
+def _noted_streams(rules: Sequence[Rule], catalogue: Catalogue) -> list[Stream]:
+    """All streams of the domains that rules read or ask: they tell who their customers are."""
+    domains = {
+        catalogue.streams[name].domain for rule in rules for name in spec.streams_of(rule.rule)
+    }
+    domains.update(name for rule in rules for name in population_of(rule, catalogue))
     return [each for name in sorted(domains) for each in catalogue.streams_of(name)]
-
-
-def preview(
-    connection: Connection,
-    rule: Rule,
-    catalogue: Catalogue,
-    as_of: datetime,
-    dedupe: Dedupe = Dedupe.searched,
-) -> Preview:
-    """Count, samples, and the count of each leaf. Raises InputError for errors of meaning."""
-    plan = make_plan(rule, catalogue)
-    query = compile_rule(rule, catalogue, output=Output.preview, dedupe=dedupe)
-    matched, *counts, samples = _rows(connection, query, as_of)[0]
-    return Preview(
-        as_of,
-        int(str(matched)),
-        tuple(
-            LeafCount(condition_sentence(leaf), int(str(count)))
-            for leaf, count in zip(plan.leaves, counts, strict=True)
-        ),
-        tuple(sorted(samples)) if isinstance(samples, list) else (),
-    )
-
-
-def movement(
-    connection: Connection,
-    rule: Rule,
-    before: Rule,
-    catalogue: Catalogue,
-    as_of: datetime,
-    dedupe: Dedupe = Dedupe.searched,
-) -> Movement:
-    """Who would enter and who would leave if a rule took the place of another one, at a moment.
-
-    Both are asked now, so that only the rules make the difference. Raises InputError for errors of
-    meaning.
-    """
-    members = [
-        {str(name) for name, _ in _rows(connection, query, as_of)}
-        for query in (compile_rule(each, catalogue, dedupe=dedupe) for each in (before, rule))
-    ]
-    entering, leaving = sorted(members[1] - members[0]), sorted(members[0] - members[1])
-    return Movement(
-        len(entering), len(leaving), tuple(entering[:SAMPLES]), tuple(leaving[:SAMPLES])
-    )
 
 
 def explain(
@@ -200,7 +124,7 @@ def explain(
         for dialect in Dialect
     }
     query = queries[Dialect.postgres]
-    planned = _rows(connection, query, as_of, prefix="explain ")
+    planned = ask(connection, query, as_of, prefix="explain ")
     return Explanation(
         sentence=rule_sentence(rule),
         leaves=tuple(map(condition_sentence, plan.leaves)),
@@ -281,9 +205,10 @@ def _segments(connection: Connection, plan: Plan, customer: str) -> frozenset[st
     return frozenset(str(name) for (name,) in rows)
 
 
-def _rows(
+def ask(
     connection: Connection, query: Query, as_of: datetime, *, prefix: str = ""
 ) -> Sequence[tuple[object, ...]]:
+    """The rows of a query. Raises InputError when the warehouse lacks a table that it reads."""
     try:
         return connection.execute(
             f"{prefix}{query.sql}".encode(), query.parameters(as_of)

@@ -18,10 +18,10 @@ from random_rules import (
     sequences,
     worlds,
 )
-from rule_worlds import World, asked, fill, members_in_python, members_in_sql
+from rule_worlds import CATALOGUE_WITH_OTHERS, World, asked, fill, members_in_python, members_in_sql
 
 from insight.database import Connection
-from segmentation.queries.compile import Output
+from segmentation.queries.preview import preview_rule
 
 anew = settings(
     max_examples=25,
@@ -218,8 +218,10 @@ def test_a_rule_of_64_leaves_and_a_list_of_10000_are_answered(warehouse: Connect
     (row,) = asked(warehouse, rule, as_of)
     assert row["customer_id"] == "C1"
     assert row["leaves"] % 2**64 == 2**64 - 1
-    (preview,) = asked(warehouse, rule, as_of, Output.preview)
-    assert preview["leaf_63"] == 1
+    assert [
+        each.customers
+        for each in preview_rule(warehouse, rule, CATALOGUE_WITH_OTHERS, as_of).leaves
+    ] == [1] * 64
 
 
 def _count(window: str, op: str, value: float) -> dict[str, Any]:

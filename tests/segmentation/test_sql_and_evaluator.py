@@ -11,6 +11,7 @@ from rule_worlds import CATALOGUE_WITH_OTHERS, World, add, asked, customers_of, 
 from insight.database import Connection
 from segmentation.queries.compile import SAMPLES, Dedupe, Output
 from segmentation.queries.plan import make_plan
+from segmentation.queries.preview import preview_rule
 from segmentation.rules.spec import Aggregate, Rule
 from segmentation.runtime.arrivals import note_arrivals, take_changed
 
@@ -52,17 +53,39 @@ def _check(warehouse, rule, as_of, expected, dedupe) -> None:
     found = asked(warehouse, rule, as_of, Output.members, dedupe)
     assert {row["customer_id"] for row in found} == matching
     assert len(found) == len(matching)
-    (preview,) = asked(warehouse, rule, as_of, Output.preview, dedupe)
-    assert preview["matched"] == len(matching)
-    assert set(preview["samples"] or ()) <= matching
-    assert len(preview["samples"] or ()) == min(SAMPLES, len(matching))
-    for index in range(len(plan.leaves)):
-        assert preview[f"leaf_{index}"] == sum(
-            each.leaves[index].holds for each in expected.values()
-        )
+    counted = preview_rule(warehouse, rule, CATALOGUE_WITH_OTHERS, as_of, dedupe)
+    assert counted.matched == len(matching)
+    assert set(counted.samples) <= matching
+    assert len(counted.samples) == min(SAMPLES, len(matching))
+    assert list(counted.samples) == sorted(counted.samples)
+    assert [each.customers for each in counted.leaves] == [
+        sum(each.leaves[index].holds for each in expected.values())
+        for index in range(len(plan.leaves))
+    ]
     some = [name for name in (*CUSTOMERS, "nobody") if len(name) % 2 == 0]
     restricted = asked(warehouse, rule, as_of, Output.members, dedupe, some)
     assert {row["customer_id"] for row in restricted} == matching & set(some)
+
+
+@given(rules, rules, worlds, moments)
+@anew
+def test_a_preview_counts_who_would_enter_and_leave(
+    warehouse: Connection, rule: Rule, before: Rule, world: World, as_of: datetime
+) -> None:
+    fill(warehouse, world)
+    members, were = (
+        {name for name, each in results_of(one, world, as_of).items() if each.matches}
+        for one in (rule, before)
+    )
+    found = preview_rule(warehouse, rule, CATALOGUE_WITH_OTHERS, as_of, active=before)
+    assert found.matched == len(members)
+    assert found.change is not None
+    assert (found.change.entering, found.change.leaving) == (
+        len(members - were), len(were - members),
+    )  # fmt: skip
+    assert set(found.change.would_enter) <= members - were
+    assert set(found.change.would_leave) <= were - members
+    assert len(found.change.would_enter) == min(SAMPLES, len(members - were))
 
 
 @given(rules, worlds, moments, st.randoms(use_true_random=False))

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from insight.database import Connection, DatabaseEndpoint
 from segmentation.queries import run
 from segmentation.queries.plan import make_plan
+from segmentation.queries.preview import Movement, preview_rule
 from segmentation.rules.lint import lint
 from segmentation.rules.schema import schema_text
 from segmentation.rules.sentences import rule_sentence
@@ -426,8 +427,10 @@ def _preview(connection: Connection, rule: Rule, as_of: datetime | None) -> Rule
     # The errors of a rule first: they say more than that nothing has arrived.
     make_plan(rule, catalogue)
     moment = as_of or run.default_as_of(connection, rule, catalogue)
-    dedupe = run.notes_in_use(connection, rule, catalogue)
-    found = run.preview(connection, rule, catalogue, moment, dedupe)
+    before = active.get(rule.name)
+    rules = (rule,) if before is None else (rule, before)
+    dedupe = run.notes_in_use(connection, catalogue, *rules)
+    found = preview_rule(connection, rule, catalogue, moment, dedupe, active=before)
     return RulePreview(
         as_of=moment,
         customers=found.matched,
@@ -436,18 +439,13 @@ def _preview(connection: Connection, rule: Rule, as_of: datetime | None) -> Rule
             for each in found.leaves
         ],
         samples=list(found.samples),
-        change=_movement(connection, rule, active.get(rule.name), moment),
+        change=_change(connection, rule, found.change),
     )
 
 
-def _movement(
-    connection: Connection, rule: Rule, before: Rule | None, as_of: datetime
-) -> RuleMovement | None:
-    if before is None:
+def _change(connection: Connection, rule: Rule, found: Movement | None) -> RuleMovement | None:
+    if found is None:
         return None
-    catalogue = run.open_catalogue(connection, store.active_rules(connection))
-    dedupe = run.notes_in_use(connection, rule, catalogue)
-    found = run.movement(connection, rule, before, catalogue, as_of, dedupe)
     (version,) = (
         each.version for each in store.active_versions(connection) if each.segment == rule.name
     )
@@ -464,7 +462,7 @@ def _explain(connection: Connection, rule: Rule, as_of: datetime | None) -> Rule
     catalogue = run.open_catalogue(connection, store.active_rules(connection))
     make_plan(rule, catalogue)
     moment = as_of or run.default_as_of(connection, rule, catalogue)
-    dedupe = run.notes_in_use(connection, rule, catalogue)
+    dedupe = run.notes_in_use(connection, catalogue, rule)
     found = run.explain(connection, rule, catalogue, moment, dedupe)
     return RuleExplanation(
         sentence=found.sentence,
