@@ -5,7 +5,7 @@ entered or left a window since the last time, and who entered or left a segment 
 first time, and for a new version, `ask_all` asks everybody; what is written is the difference.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -187,32 +187,31 @@ def ask_changed(
 
     `pipelines` are in the order of what they read. Those that want everybody are passed over: they
     lose nothing, because `ask_all` follows. So it does for one that cannot be asked. When so many
-    as `share_from` ask as of one moment, what they measure is reckoned once.
+    as `share_from` ask as of one moment, they first find together who changed.
     """
     done = Round()
+    shared.create_tables(connection)
     with one_snapshot(connection):
         asking = _Asking(connection, pipelines, catalogue, wall)
-        sharing = asking.share(shared, share_from)
+        screened = asking.screen(shared, share_from)
         for each in asking.pipelines:
             place, as_of = asking.places[each.segment], asking.moments[each.segment]
             customers = asking.customers_of(each)
-            if customers is None or len(customers) > each.job.most_customers:
+            if customers is None or len(customers) > screened.most_customers(each):
                 _ask_all_next(connection, each.segment)
                 continue
+            if not customers and as_of == place.as_of:
+                continue
             told: list[str] = []
-            if customers:
-                query = each.some
-                if each.segment in sharing and customers <= asking.gathered_for:
-                    query, customers = shared.query(each), asking.gathered_for
+            wanted = screened.changed.get(each.segment, customers)
+            if wanted:
                 try:
                     with connection.transaction():
-                        told = _change(connection, each, query, as_of, sorted(customers))
+                        told = _change(connection, each, each.some, as_of, sorted(wanted))
                 except psycopg.DatabaseError as error:
                     done.failures[each.segment] = _unanswered(error).what
                     _ask_all_next(connection, each.segment)
                     continue
-            elif as_of == place.as_of:
-                continue
             done.asked += len(customers)
             done.changes[each.segment] = len(told)
             asking.changed[SEGMENT_SOURCE + each.segment] = set(told)
@@ -220,6 +219,21 @@ def ask_changed(
         if done.changes:
             before_commit()
     return done
+
+
+def ask_all_if_all_changed(connection: Connection, pipelines: Sequence[Pipeline]) -> None:
+    """Mark the segments of which a source says that everybody changed, so that `ask_all` follows.
+
+    Before that follows: what it asks is then not asked again by the next round.
+    """
+    with connection.transaction():
+        rows = connection.execute(
+            "delete from segmentation.changed_customers where customer_id is null returning source"
+        )
+        sources = {str(source) for (source,) in rows}
+        for each in pipelines:
+            if sources.intersection(each.sources):
+                _ask_all_next(connection, each.segment)
 
 
 def leave_all(connection: Connection, segment: str, *, is_read: bool) -> Round:
@@ -245,6 +259,19 @@ def one_snapshot(connection: Connection) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class _Screened:
+    """Of segments that were asked together, who would enter or leave; nobody else's changes."""
+
+    sharing: int = 1
+    changed: Mapping[str, set[str]] = field(default_factory=dict)
+
+    def most_customers(self, pipeline: Pipeline) -> int:
+        """Past so many it is quicker to ask everybody; those who share, share the cost."""
+        most = pipeline.job.most_customers
+        return most * self.sharing if pipeline.segment in self.changed else most
+
+
 class _Asking:
     """Whom a round has to ask, and as of when."""
 
@@ -268,46 +295,61 @@ class _Asking:
             each.segment: max(self.places[each.segment].as_of, moment_of(each.clock, newest, wall))
             for each in self.pipelines
         }
-        self._moved = {each.segment: self._moved_customers(each) for each in self.pipelines}
-        self.gathered_for: set[str] = set()
+        self._spans = {each.segment: self._moved(each) for each in self.pipelines}
+        self._customers: dict[object, set[str] | None] = {}
 
     def customers_of(self, pipeline: Pipeline) -> set[str] | None:
         """Whose answer can be another one than the last time; None for everybody."""
-        found = set(self._moved[pipeline.segment])
-        for source in pipeline.sources:
+        spans = self._spans[pipeline.segment]
+        # Most rules read the same and have the same windows.
+        key = (pipeline.sources, spans)
+        if key not in self._customers or pipeline.reads:
+            self._customers[key] = self._find_customers(pipeline.sources, spans)
+        return self._customers[key]
+
+    def screen(self, shared: SharedMeasures, share_from: int) -> "_Screened":
+        """Who changed in most of the segments that are asked as of one moment."""
+        by_moment: dict[datetime, dict[str, Pipeline]] = {}
+        for each in self.pipelines:
+            if shared.covers(each) and self.customers_of(each):
+                by_moment.setdefault(self.moments[each.segment], {})[each.segment] = each
+        most = max(by_moment, key=lambda each: len(by_moment[each]), default=None)
+        if most is None or len(by_moment[most]) < share_from:
+            return _Screened()
+        sharing = len(by_moment[most])
+        together = {
+            name: each
+            for name, each in by_moment[most].items()
+            if len(self.customers_of(each) or ()) <= each.job.most_customers * sharing
+        }
+        customers = set().union(*(self.customers_of(each) or () for each in together.values()))
+        try:
+            with self._connection.transaction():
+                found = shared.changed(self._connection, together.values(), most, sorted(customers))
+        except psycopg.DatabaseError as error:
+            # Each by itself then: the one that is at fault says so.
+            _unanswered(error)
+            return _Screened()
+        return _Screened(sharing, {name: set(found.get(name, ())) for name in together})
+
+    def _find_customers(
+        self, sources: Sequence[str], spans: Iterable[tuple[str, Span]]
+    ) -> set[str] | None:
+        found: set[str] = set()
+        for source in sources:
             some = self.changed.get(source, set())
             if some is None:
                 return None
             found |= some
-        return found
+        return found.union(*(self._customers_within(*each) for each in spans))
 
-    def share(self, shared: SharedMeasures, share_from: int) -> frozenset[str]:
-        """Gather measures for the moment that most rules are asked as of; of which segments."""
-        by_moment: dict[datetime, dict[str, set[str]]] = {}
-        for each in self.pipelines:
-            customers = self.customers_of(each)
-            if customers and len(customers) <= each.job.most_customers and shared.covers(each):
-                by_moment.setdefault(self.moments[each.segment], {})[each.segment] = customers
-        most = max(by_moment, key=lambda each: len(by_moment[each]), default=None)
-        if most is None or len(by_moment[most]) < share_from:
-            return frozenset()
-        self.gathered_for = set().union(*by_moment[most].values())
-        try:
-            with self._connection.transaction():
-                shared.gather(self._connection, most, sorted(self.gathered_for))
-        except psycopg.DatabaseError as error:
-            # Each by itself then: the one that is at fault says so.
-            _unanswered(error)
-            return frozenset()
-        return frozenset(by_moment[most])
-
-    def _moved_customers(self, pipeline: Pipeline) -> set[str]:
-        found: set[str] = set()
+    def _moved(self, pipeline: Pipeline) -> frozenset[tuple[str, Span]]:
         before, after = self.places[pipeline.segment].as_of, self.moments[pipeline.segment]
-        for stream, spans in moved_spans(pipeline.plan, before, after).items():
-            for span in spans:
-                found |= self._customers_within(stream, span)
-        return found
+        return frozenset(
+            (stream, span)
+            for stream, spans in moved_spans(pipeline.plan, before, after).items()
+            for span in spans
+        )
 
     def _customers_within(self, stream: str, span: Span) -> set[str]:
         """Rules share most spans, so each is read once."""

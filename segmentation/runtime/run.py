@@ -376,6 +376,7 @@ class Keeper:
         )  # fmt: skip
 
     def _ask_all(self) -> int:
+        rounds.ask_all_if_all_changed(self._connection, self._order)
         places = rounds.read_places(self._connection)
         traits = rounds.traits_state(self._connection)
         read = readers_of(self._order)
