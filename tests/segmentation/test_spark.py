@@ -440,7 +440,7 @@ def test_times_without_zone_are_utc_in_a_session_of_utc(spark: Spark) -> None:
         {**row, "seen_at": row["seen_at"].replace(tzinfo=None).isoformat()}
         for row in _WORLD["visits"]
     ]
-    rule = rule_of(_visit("count", "gte", 1, window="between 2019-12-20 and 2019-12-31"))
+    rule = rule_of(_visit("count", "gte", 1, window="between 2019-12-20 and 2020-01-01"))
     spark.lay_out(table, bare)
     try:
         spark.write(table, visits)
