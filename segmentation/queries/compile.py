@@ -51,6 +51,12 @@ READS, REPEATED, KNOWN, MEMBERS = (
 )  # fmt: skip
 SAMPLES = 10
 CUSTOMER = "customer_id"
+# Spark's decimals have 38 digits, and it rounds what it compares where both sides together would
+# need more. A sum has ten digits before the point more than its terms, a value of a rule has at
+# most 15 digits and 6 of them behind the point: these never need more.
+_SPARK_WHOLE_DIGITS = 20
+_SPARK_VALUE = "decimal(21, 6)"
+_SPARK_COUNT = "decimal(10, 0)"
 
 
 class Dedupe(StrEnum):
@@ -114,7 +120,16 @@ class Query:
                 found[f"{name}_start"] = start
         if customers is not None:
             found["customers"] = list(customers)
+        if self.dialect is Dialect.spark:
+            return {name: _spark_argument(value) for name, value in found.items()}
         return found
+
+
+def _spark_argument(value: object) -> object:
+    """As Spark takes it: to it each decimal has a type of its own, and a list must be of one."""
+    if isinstance(value, list):
+        return [f"{each:f}" if isinstance(each, Decimal) else each for each in value]
+    return value
 
 
 def compile_rule(
@@ -337,7 +352,10 @@ class Compiler:
         value = column(field.name, "r")
         if field.decimals is None:
             return value
-        return exp.cast(value, f"decimal(38, {field.decimals})")
+        digits = 38
+        if self.dialect is Dialect.spark:
+            digits = _SPARK_WHOLE_DIGITS + field.decimals
+        return exp.cast(value, f"decimal({digits}, {field.decimals})")
 
     def filter_on(self, each: Filter, stream: Stream) -> exp.Expr:
         """A filter on a row `r`."""
@@ -353,9 +371,9 @@ class Compiler:
             case "is_not_set":
                 return is_null(value)
             case "in":
-                return one_of(value, self.constant(typed), self.dialect)
+                return self._is_listed(value, typed, field)
             case "not_in":
-                return exp.not_(one_of(value, self.constant(typed), self.dialect))
+                return exp.not_(self._is_listed(value, typed, field))
             case "between":
                 low, high = (parameter(self.constant(one)) for one in typed)
                 return both([comparison("gte", value, low), comparison("lte", value.copy(), high)])
@@ -368,6 +386,11 @@ class Compiler:
                 part = parameter(self.constant(typed[0]), "text")
                 return exp.StartsWith(this=value, expression=part)
         return comparison(each.op, value, parameter(self.constant(typed[0])))
+
+    def _is_listed(self, value: exp.Expr, values: object, field: Field) -> exp.Expr:
+        if self.dialect is Dialect.spark and field.type == "number":
+            return one_of(value, self.constant(values), self.dialect, _SPARK_VALUE)
+        return one_of(value, self.constant(values), self.dialect)
 
     # Who is asked
 
@@ -485,10 +508,12 @@ class Compiler:
             return known(comparison(leaf.op, self._measured(leaf, scan_alias), limit))
         place, index = self.plan.scan_of(leaf)
         alias = scan_alias or f"scan_{place}"
-        count = column(f"count_{index}", alias)
-        bound = exp.Mul(this=limit, expression=count)
+        count: exp.Expr = column(f"count_{index}", alias)
         # Without a value both sides are null or the count is 0.
         has_values = comparison("gt", count.copy(), exp.Literal.number(0))
+        if self.dialect is Dialect.spark:
+            count = exp.cast(count, _SPARK_COUNT)
+        bound = exp.Mul(this=limit, expression=count)
         return known(both([has_values, comparison(leaf.op, column(f"sum_{index}", alias), bound)]))
 
     def _measured(self, leaf: spec.Aggregate, scan_alias: str | None) -> exp.Expr:
@@ -497,7 +522,11 @@ class Compiler:
         if leaf.function == "avg":
             count = exp.Nullif(this=column(f"count_{index}", alias),
                                expression=exp.Literal.number(0))  # fmt: skip
-            return exp.Div(this=column(f"sum_{index}", alias), expression=count, typed=True)
+            total: exp.Expr = column(f"sum_{index}", alias)
+            if self.dialect is Dialect.spark:
+                # Its quotient of decimals would keep six digits behind the point.
+                total = exp.cast(total, "double")
+            return exp.Div(this=total, expression=count, typed=True)
         value = column(f"value_{index}", alias)
         if leaf.function in ("count", "sum", "distinct"):
             return exp.Coalesce(this=value, expressions=[exp.Literal.number(0)])

@@ -58,10 +58,17 @@ def is_not_null(expression: exp.Expr) -> exp.Expr:
     return exp.Not(this=is_null(expression))
 
 
-def one_of(expression: exp.Expr, name: str, dialect: Dialect) -> exp.Expr:
-    """Whether it is in the array that is the parameter of that name."""
-    values = exp.Placeholder(this=name)
+def one_of(
+    expression: exp.Expr, name: str, dialect: Dialect, spark_type: str | None = None
+) -> exp.Expr:
+    """Whether it is in the array that is the parameter of that name.
+
+    `spark_type` is what Spark makes of the elements, if they are given as something else.
+    """
+    values: exp.Expr = exp.Placeholder(this=name)
     if dialect is Dialect.spark:
+        if spark_type is not None:
+            values = exp.cast(values, f"array<{spark_type}>")
         return exp.ArrayContains(this=values, expression=expression)
     return exp.EQ(this=expression, expression=exp.Any(this=exp.Paren(this=values)))
 
