@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from segmentation.rules.catalogue import Catalogue
     from segmentation.rules.checks import Finding
     from segmentation.rules.yaml_form import RuleFile
-    from segmentation.runtime.membership import Reason
+    from segmentation.runtime.membership import Reason, SegmentWorker
     from segmentation.store.versions import Author, SegmentVersion
 
 app = typer.Typer(
@@ -181,21 +181,24 @@ def retire(context: typer.Context, segment: SegmentArgument) -> None:
 
 @app.command(name="list")
 def list_(context: typer.Context, style: Style = TableFormat.table) -> None:
-    """All segments: the active version, the one that runs, how many members it has."""
+    """All segments: active and running version, members, and which worker runs and refuses what."""
     from segmentation.runtime.membership import list_segments
 
     with _store(context) as (connection, _):
         found = list_segments(connection)
-    columns = ["segment", "newest", "active", "running", "members", "as_of", "refused"]
+    listed = [asdict(each) for each in found]
+    if style is not TableFormat.json:
+        for row, each in zip(listed, found, strict=True):
+            row["workers"] = "; ".join(map(_shown_worker, each.workers))
+    columns = ["segment", "newest", "active", "running", "members", "as_of", "refused", "workers"]
     if style is not TableFormat.table:
-        print_rows(columns, [[getattr(each, name) for name in columns] for each in found], style)
+        print_rows(columns, [[row[name] for name in columns] for row in listed], style)
         return
-    rows = [
-        (each.segment, each.newest, each.active, each.running, f"{each.members:,}",
-         None if each.as_of is None else _shown(each.as_of))
-        for each in found
-    ]  # fmt: skip
-    print_rows(columns[:-1], rows)
+    columns.remove("refused")
+    for row, each in zip(listed, found, strict=True):
+        row["members"] = f"{each.members:,}"
+        row["as_of"] = None if each.as_of is None else _shown(each.as_of)
+    print_rows(columns, [[row[name] for name in columns] for row in listed])
     for each in found:
         if each.refused:
             out.print(f"{each.segment}: {each.refused}", markup=False)
@@ -503,6 +506,14 @@ def _print_reason(reason: "Reason", style: TableFormat) -> None:
     print_rows(columns, rows, style)
     if style is TableFormat.table and reason.changes_at is not None:
         out.print(f"Without new events that stays so until {_shown(reason.changes_at)} at least")
+
+
+def _shown_worker(worker: "SegmentWorker") -> str:
+    """`host-12-ab runs 2, refuses 3, seen 2026-03-01T12:00:00Z`."""
+    runs = None if worker.version is None else f"runs {worker.version}"
+    refuses = None if worker.refused_version is None else f"refuses {worker.refused_version}"
+    seen = f"seen {_shown(worker.seen_at.replace(microsecond=0))}"
+    return f"{worker.worker} {', '.join(filter(None, (runs, refuses, seen)))}"
 
 
 def _shown_evidence(evidence: "Sequence[Mapping[str, object]] | None") -> str:
