@@ -109,7 +109,7 @@ def list_segments(connection: Connection) -> list[SegmentState]:
     for row in rows:
         at_work = tuple(workers.get(str(row[0]), ()))
         refused = at_work[0].reason if at_work else None
-        found.append(SegmentState(*row, refused, at_work))  # type: ignore[arg-type]
+        found.append(SegmentState(*row, refused, at_work))  # type: ignore[arg-type, call-arg]
     return found
 
 
