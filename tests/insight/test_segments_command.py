@@ -220,6 +220,20 @@ def test_list_says_which_worker_runs_which_version_and_what_it_refuses(
     assert "one runs 1, refuses 2" in insight("list", "-f", "csv").stdout
 
 
+def test_the_clock_is_a_setting_that_the_option_overrides(
+    insight: Insight, shop: object, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_topic(services.kafka, TOPIC, 4, 3600)
+    insight("create", str(EXAMPLE), "--activate")
+    monkeypatch.setenv("INSIGHT_SEGMENT_CLOCK", "wall")
+    role = ["segment-rules", "--until-caught-up"]
+    kept = CliRunner().invoke(app, [*role, "--event-clock"]).stdout
+    assert "1 entered or left" in kept
+    assert insight("members", "big_recent_spenders", "-f", "csv").stdout.count("C1") == 1
+    assert "1 entered or left" in CliRunner().invoke(app, role).stdout
+    assert "C1" not in insight("members", "big_recent_spenders", "-f", "csv").stdout
+
+
 def test_versions_are_shown_with_what_changed(insight: Insight, shop: object, small: Path) -> None:
     insight("create", str(EXAMPLE), "--activate")
     with pytest.raises(InputError, match=r"version 2 is not the newest: version 1 is there"):
