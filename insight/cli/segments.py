@@ -1,6 +1,5 @@
 """`insight segments`: segments by rule."""
 
-import getpass
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from insight.cli.author import me
 from insight.cli.report import TableFormat, print_rows
 from insight.cli.state import out, progress, settings_of
 from insight.database import Connection, connect
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from segmentation.rules.checks import Finding
     from segmentation.rules.yaml_form import RuleFile
     from segmentation.runtime.membership import Reason, SegmentWorker
-    from segmentation.store.versions import Author, SegmentVersion
+    from segmentation.store.versions import SegmentVersion
 
 app = typer.Typer(
     help="Segments by rule: try them, put them into use, see who is in and why.",
@@ -134,10 +134,10 @@ def create(
         edited = base or versions.newest_version(connection, read.rule.name)
         with connection.transaction():
             made = versions.create_version(
-                connection, read.rule, _me(), base_version=edited, message=message
+                connection, read.rule, me(), base_version=edited, message=message
             )
             if activate_:
-                made = versions.activate(connection, made.segment, _me(), version=made.version)
+                made = versions.activate(connection, made.segment, me(), version=made.version)
     _print_status(made)
 
 
@@ -153,7 +153,7 @@ def activate(
     from segmentation.store import versions
 
     with _store(context) as (connection, _):
-        _print_status(versions.activate(connection, segment, _me(), version=version))
+        _print_status(versions.activate(connection, segment, me(), version=version))
 
 
 @app.command()
@@ -167,7 +167,7 @@ def revert(
     from segmentation.store import versions
 
     with _store(context) as (connection, _):
-        _print_status(versions.revert(connection, segment, _me(), to_version=to, message=message))
+        _print_status(versions.revert(connection, segment, me(), to_version=to, message=message))
 
 
 @app.command()
@@ -176,7 +176,7 @@ def retire(context: typer.Context, segment: SegmentArgument) -> None:
     from segmentation.store import versions
 
     with _store(context) as (connection, _):
-        _print_status(versions.retire(connection, segment, _me()))
+        _print_status(versions.retire(connection, segment, me()))
 
 
 @app.command(name="list")
@@ -528,12 +528,6 @@ def _shown_evidence(evidence: "Sequence[Mapping[str, object]] | None") -> str:
 
 def _json(value: object) -> str:
     return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _me() -> "Author":
-    from segmentation.store.versions import Author
-
-    return Author(f"cli:{getpass.getuser()}")
 
 
 def _shown(value: object) -> str:
