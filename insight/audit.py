@@ -73,6 +73,18 @@ INSERT = """insert into access.audit_log (actor, action, object, detail, request
 
 
 @dataclass(frozen=True)
+class Author:
+    """Who makes a change: `cli:ada`, `key:0123`; over the API also in which request, from where."""
+
+    actor: str
+    request_id: str | None = None
+    client: str | None = None
+
+    def did(self, action: str, target: str, detail: Mapping[str, object]) -> "AuditEvent":
+        return AuditEvent(self.actor, action, target, detail, self.request_id, self.client)
+
+
+@dataclass(frozen=True)
 class AuditEvent:
     """One change, written in the transaction that makes it. No secret goes into `detail`."""
 

@@ -65,6 +65,10 @@ class Settings(BaseSettings):
         description="where customer segments are kept: the dbt seed, the table"
         " ml.customer_segments, or the table past 50,000 customers (auto)",
     )
+    segment_clock: Literal["events", "wall"] = Field(
+        default="events",
+        description="as of when segments by rule are asked: the newest event, or the time of day",
+    )
     lifetime_value_days: int = Field(
         default=90, ge=1, le=1825, description="how far ahead customer lifetime value looks"
     )

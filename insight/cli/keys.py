@@ -1,12 +1,11 @@
 """`insight keys create | list | revoke`: API keys."""
 
-import getpass
 from typing import Annotated
 
 import typer
 
 from insight import audit
-from insight.audit import AuditEvent
+from insight.cli.author import me
 from insight.cli.report import TableFormat, print_rows
 from insight.cli.state import err, out, settings_of
 from insight.database import connect
@@ -40,7 +39,7 @@ def create(
         load_secret(settings.home, settings.api_secret),
         role=role,
         name=name,
-        created_by=_me(),
+        created_by=me().actor,
         lifetime=None if expires is None else lifetime_of(expires),
         requests_per_minute=rate,
     )
@@ -49,7 +48,7 @@ def create(
         with connect(services.database) as connection:
             store_key(connection, key)
             detail = {"role": role.value, "name": name}
-            audit.record(connection, AuditEvent(_me(), "key.create", f"key:{key.key_id}", detail))
+            audit.record(connection, me().did("key.create", f"key:{key.key_id}", detail))
     err.print(f"Key {key.key_id} of role {role.value}. It is shown this once:", markup=False)
     out.print(key.token, markup=False)
 
@@ -87,9 +86,5 @@ def revoke(
         create_tables(services.database)
         with connect(services.database) as connection:
             key = revoke_key(connection, key_id)
-            audit.record(connection, AuditEvent(_me(), "key.revoke", f"key:{key.key_id}"))
+            audit.record(connection, me().did("key.revoke", f"key:{key.key_id}", {}))
     out.print(f"Key {key.key_id} ({key.name}) is revoked.", markup=False)
-
-
-def _me() -> str:
-    return f"cli:{getpass.getuser()}"

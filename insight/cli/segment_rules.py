@@ -18,12 +18,14 @@ def add_commands(app: typer.Typer) -> None:
 def segment_rules(
     context: typer.Context,
     wall_clock: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--wall-clock",
-            help="Rules are asked as of now. Default: as of the newest event of their streams.",
+            "--wall-clock/--event-clock",
+            help="Rules are asked as of now, or as of the newest event of their streams."
+            " Default: INSIGHT_SEGMENT_CLOCK.",
+            show_default=False,
         ),
-    ] = False,
+    ] = None,
     until_caught_up: Annotated[
         bool, typer.Option("--until-caught-up", help="End when all that is loaded is asked.")
     ] = False,
@@ -36,7 +38,9 @@ def segment_rules(
 
     settings = settings_of(context)
     meter = RulesMeter()
-    clock = Clock.wall if wall_clock else Clock.events
+    clock = Clock(settings.segment_clock)
+    if wall_clock is not None:
+        clock = Clock.wall if wall_clock else Clock.events
     with (
         metrics_of(meter, settings, metrics_port),
         open_services(settings) as services,

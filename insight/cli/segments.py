@@ -1,6 +1,5 @@
 """`insight segments`: segments by rule."""
 
-import getpass
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from insight.cli.author import me
 from insight.cli.report import TableFormat, print_rows
 from insight.cli.state import out, progress, settings_of
 from insight.database import Connection, connect
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from segmentation.rules.catalogue import Catalogue
     from segmentation.rules.checks import Finding
     from segmentation.rules.yaml_form import RuleFile
-    from segmentation.runtime.membership import Reason
-    from segmentation.store.versions import Author, SegmentVersion
+    from segmentation.runtime.membership import Reason, SegmentWorker
+    from segmentation.store.versions import SegmentVersion
 
 app = typer.Typer(
     help="Segments by rule: try them, put them into use, see who is in and why.",
@@ -133,10 +133,10 @@ def create(
         edited = base or versions.newest_version(connection, read.rule.name)
         with connection.transaction():
             made = versions.create_version(
-                connection, read.rule, _me(), base_version=edited, message=message
+                connection, read.rule, me(), base_version=edited, message=message
             )
             if activate_:
-                made = versions.activate(connection, made.segment, _me(), version=made.version)
+                made = versions.activate(connection, made.segment, me(), version=made.version)
     _print_status(made)
 
 
@@ -152,7 +152,7 @@ def activate(
     from segmentation.store import versions
 
     with _store(context) as (connection, _):
-        _print_status(versions.activate(connection, segment, _me(), version=version))
+        _print_status(versions.activate(connection, segment, me(), version=version))
 
 
 @app.command()
@@ -166,7 +166,7 @@ def revert(
     from segmentation.store import versions
 
     with _store(context) as (connection, _):
-        _print_status(versions.revert(connection, segment, _me(), to_version=to, message=message))
+        _print_status(versions.revert(connection, segment, me(), to_version=to, message=message))
 
 
 @app.command()
@@ -175,26 +175,29 @@ def retire(context: typer.Context, segment: SegmentArgument) -> None:
     from segmentation.store import versions
 
     with _store(context) as (connection, _):
-        _print_status(versions.retire(connection, segment, _me()))
+        _print_status(versions.retire(connection, segment, me()))
 
 
 @app.command(name="list")
 def list_(context: typer.Context, style: Style = TableFormat.table) -> None:
-    """All segments: the active version, the one that runs, how many members it has."""
+    """All segments: active and running version, members, and which worker runs and refuses what."""
     from segmentation.runtime.membership import list_segments
 
     with _store(context) as (connection, _):
         found = list_segments(connection)
-    columns = ["segment", "newest", "active", "running", "members", "as_of", "refused"]
+    listed = [asdict(each) for each in found]
+    if style is not TableFormat.json:
+        for row, each in zip(listed, found, strict=True):
+            row["workers"] = "; ".join(map(_shown_worker, each.workers))
+    columns = ["segment", "newest", "active", "running", "members", "as_of", "refused", "workers"]
     if style is not TableFormat.table:
-        print_rows(columns, [[getattr(each, name) for name in columns] for each in found], style)
+        print_rows(columns, [[row[name] for name in columns] for row in listed], style)
         return
-    rows = [
-        (each.segment, each.newest, each.active, each.running, f"{each.members:,}",
-         None if each.as_of is None else _shown(each.as_of))
-        for each in found
-    ]  # fmt: skip
-    print_rows(columns[:-1], rows)
+    columns.remove("refused")
+    for row, each in zip(listed, found, strict=True):
+        row["members"] = f"{each.members:,}"
+        row["as_of"] = None if each.as_of is None else _shown(each.as_of)
+    print_rows(columns, [[row[name] for name in columns] for row in listed])
     for each in found:
         if each.refused:
             out.print(f"{each.segment}: {each.refused}", markup=False)
@@ -503,6 +506,14 @@ def _print_reason(reason: "Reason", style: TableFormat) -> None:
         out.print(f"Without new events that stays so until {_shown(reason.changes_at)} at least")
 
 
+def _shown_worker(worker: "SegmentWorker") -> str:
+    """`host-12-ab runs 2, refuses 3, seen 2026-03-01T12:00:00Z`."""
+    runs = None if worker.version is None else f"runs {worker.version}"
+    refuses = None if worker.refused_version is None else f"refuses {worker.refused_version}"
+    seen = f"seen {_shown(worker.seen_at.replace(microsecond=0))}"
+    return f"{worker.worker} {', '.join(filter(None, (runs, refuses, seen)))}"
+
+
 def _shown_evidence(evidence: "Sequence[Mapping[str, object]] | None") -> str:
     """One mark a condition: whether it holds, and the number that was found."""
     if evidence is None:
@@ -515,12 +526,6 @@ def _shown_evidence(evidence: "Sequence[Mapping[str, object]] | None") -> str:
 
 def _json(value: object) -> str:
     return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _me() -> "Author":
-    from segmentation.store.versions import Author
-
-    return Author(f"cli:{getpass.getuser()}")
 
 
 def _shown(value: object) -> str:

@@ -9,6 +9,7 @@ import typer
 from psycopg import sql
 from rich.markup import escape
 
+from insight.cli.author import me
 from insight.cli.report import fetch, print_rows
 from insight.cli.state import out, settings_of
 from insight.cli.stream_health import for_people
@@ -16,8 +17,8 @@ from insight.database import Connection, DatabaseEndpoint, connect
 from insight.services import open_services
 from streaming.contract import Contract, document_text, load_contracts, read_contract
 from streaming.onboarding import onboarding_of
-from streaming.operating import halts
-from streaming.registry import Registration, known_stream, open_registry, register
+from streaming.operating import audited, halts
+from streaming.registry import Registration, known_stream, open_registry
 from streaming.registry import registered_streams as read_registry
 
 app = typer.Typer(
@@ -67,7 +68,7 @@ def register_contract(
     with open_services(settings_of(context)) as services:
         open_registry(services.database, load_contracts())
         with connect(services.database) as connection, connection.transaction():
-            made = register(connection, contract, document)
+            made = audited.register(connection, contract, document, me())
             if dry_run:
                 raise psycopg.Rollback
     _print_registration(made, contract, dry_run=dry_run)
@@ -188,7 +189,7 @@ def _steps(row: dict[str, object]) -> list[tuple[object, ...]]:
 def pause(context: typer.Context, stream: Stream) -> None:
     """Stop loading a stream until it is resumed; its messages wait in Kafka."""
     with open_services(settings_of(context)) as services, connect(services.database) as connection:
-        changed = halts.pause(connection, stream)
+        changed = audited.pause(connection, stream, me())
     out.print(f"{escape(stream)} {'is paused' if changed else 'was paused already'}.")
 
 
@@ -196,7 +197,7 @@ def pause(context: typer.Context, stream: Stream) -> None:
 def resume(context: typer.Context, stream: Stream) -> None:
     """Let a paused stream go on, or one that was halted by bad messages."""
     with open_services(settings_of(context)) as services, connect(services.database) as connection:
-        changed = halts.resume(connection, stream)
+        changed = audited.resume(connection, stream, me())
     out.print(f"{escape(stream)} {'goes on' if changed else 'was neither paused nor halted'}.")
 
 
@@ -222,7 +223,7 @@ def accept_gap(
 
 def _accept(database: DatabaseEndpoint, stream: str, losses: list[halts.Loss]) -> int:
     with connect(database) as connection:
-        return halts.accept_losses(connection, stream, losses)
+        return audited.accept_losses(connection, stream, losses, me())
 
 
 def _print_losses(losses: list[halts.Loss]) -> None:

@@ -39,11 +39,27 @@ class Change:
 
 
 @dataclass(frozen=True)
+class SegmentWorker:
+    """A process of the role and a segment: the version that it runs, one that it refuses and why.
+
+    Both are one version when its rule cannot be answered now. One that was killed stays for an
+    hour, `seen_at` long ago.
+    """
+
+    worker: str
+    version: int | None
+    refused_version: int | None
+    reason: str | None
+    seen_at: datetime
+
+
+@dataclass(frozen=True)
 class SegmentState:
     """A segment at a glance.
 
     `active` is the version that counts, `running` the one whose members are there, `as_of` when
-    they were asked; `refused` says why the runtime does not run the active one.
+    they were asked; `refused` says why the runtime does not run the active one. `workers` are
+    those at work, the one seen last first; those that wait run nothing.
     """
 
     segment: str
@@ -53,6 +69,7 @@ class SegmentState:
     members: int
     as_of: datetime | None
     refused: str | None
+    workers: tuple[SegmentWorker, ...]
 
 
 @dataclass(frozen=True)
@@ -81,16 +98,34 @@ def list_segments(connection: Connection) -> list[SegmentState]:
                pipeline.version,
                (select count(*) from segmentation.current_members as member
                 where member.segment = version.segment),
-               pipeline.as_of,
-               (select told.reason from segmentation.rule_worker_versions as told
-                inner join segmentation.rule_workers as worker using (worker)
-                where told.segment = version.segment order by worker.seen_at desc limit 1)
+               pipeline.as_of
            from segmentation.segment_versions as version
            left join segmentation.pipelines as pipeline using (segment)
            group by version.segment, pipeline.version, pipeline.as_of
            order by segment"""
+    ).fetchall()
+    workers = _workers(connection)
+    found = []
+    for row in rows:
+        at_work = tuple(workers.get(str(row[0]), ()))
+        refused = at_work[0].reason if at_work else None
+        found.append(SegmentState(*row, refused, at_work))  # type: ignore[arg-type, call-arg]
+    return found
+
+
+def _workers(connection: Connection) -> dict[str, list[SegmentWorker]]:
+    """Of each segment, the one seen last first."""
+    # What one that lost its session told before stands there while it waits to be at work again.
+    rows = connection.execute(
+        """select segment, worker, version, refused_version, reason, seen_at
+           from segmentation.rule_worker_versions
+           join segmentation.rule_workers as process using (worker)
+           where process.state = 'at work' order by seen_at desc, worker"""
     )
-    return [SegmentState(*row) for row in rows]  # type: ignore[arg-type]
+    found: dict[str, list[SegmentWorker]] = {}
+    for segment, *told in rows:
+        found.setdefault(str(segment), []).append(SegmentWorker(*told))  # type: ignore[arg-type]
+    return found
 
 
 def list_members(

@@ -1,7 +1,8 @@
 """The configuration of a pipeline, made of a rule: what it reads, reckons and writes, as JSON.
 
-It is what the runtime works by. Who looks at it sees the tables and fields that are read without
-knowing how rules are compiled.
+Who looks at it sees the tables and fields that are read without knowing how rules are compiled. The
+runtime takes from it the job parameters, and refuses one of another format, of another rule (the
+hash) or with other sources than the streams have now; the queries it compiles from the rule itself.
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,8 @@ from typing import cast
 from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
-from insight.audit import AuditEvent, record
+from insight.audit import Author as Author
+from insight.audit import record
 from insight.database import Connection
 from insight.errors import InputError, IntegrityError
 from segmentation.queries.run import open_catalogue
@@ -47,15 +48,6 @@ class InvalidSegmentError(InputError):
         super().__init__(
             f"{findings[0].message}{more}", where=f"{rule.name}: {findings[0].pointer}"
         )
-
-
-@dataclass(frozen=True)
-class Author:
-    """Who makes a change, as the audit log has it: `cli:ada`, `key:0123`."""
-
-    actor: str
-    request_id: str | None = None
-    client: str | None = None
 
 
 @dataclass(frozen=True)
@@ -315,12 +307,7 @@ def _audit(
         "message": version.message,
         **more,
     }
-    record(
-        connection,
-        AuditEvent(
-            by.actor, action, f"segment:{version.segment}", detail, by.request_id, by.client
-        ),
-    )
+    record(connection, by.did(action, f"segment:{version.segment}", detail))
 
 
 def _version(row: Sequence[object]) -> SegmentVersion:

@@ -1,6 +1,7 @@
 """`insight segments`, as it is typed."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from insight.errors import InputError
 from insight.services import Services
 from segmentation.rules import yaml_form
 from segmentation.runtime.arrivals import create_indexes, create_tables
+from segmentation.runtime.workers import announce
 from segmentation.store.configuration import TOPIC
 from streaming.contract import load_contracts
 from streaming.registry import open_registry
@@ -188,6 +190,48 @@ def test_a_segment_is_created_activated_kept_and_explained(
     assert [each["found"] for each in found["conditions"]] == ["1400.00", 7]
     assert found["changes_at"] == "2020-01-20T00:00:00.000001+00:00"
     assert insight("rebuild").stdout.startswith("1 customers who are in a segment")
+
+
+def test_list_says_which_worker_runs_which_version_and_what_it_refuses(
+    insight: Insight, shop: DatabaseEndpoint, small: Path
+) -> None:
+    insight("create", str(EXAMPLE), "--activate")
+    assert json.loads(insight("list", "-f", "json").stdout)[0]["workers"] == []
+    with connect(shop) as connection:
+        for worker, state, version in [("one", "at work", 1), ("two", "waiting", 3)]:
+            announce(connection, worker, state)
+            connection.execute(
+                """insert into segmentation.rule_worker_versions
+                       (worker, segment, version, refused_version, reason)
+                   values (%s, 'big_recent_spenders', %s, 2, 'no such stream')""",
+                (worker, version),
+            )
+    (listed,) = json.loads(insight("list", "-f", "json").stdout)
+    (worker,) = listed["workers"]
+    assert worker.pop("seen_at").startswith("20")
+    assert worker == {
+        "worker": "one", "version": 1, "refused_version": 2, "reason": "no such stream",
+    }  # fmt: skip
+    assert listed["refused"] == "no such stream"
+    printed = insight("list").stdout
+    assert re.search(r"one runs 1, refuses 2, seen 20\d\d-.*Z\n", printed)
+    assert "big_recent_spenders: no such stream" in printed
+    assert "two" not in printed
+    assert "one runs 1, refuses 2" in insight("list", "-f", "csv").stdout
+
+
+def test_the_clock_is_a_setting_that_the_option_overrides(
+    insight: Insight, shop: object, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_topic(services.kafka, TOPIC, 4, 3600)
+    insight("create", str(EXAMPLE), "--activate")
+    monkeypatch.setenv("INSIGHT_SEGMENT_CLOCK", "wall")
+    role = ["segment-rules", "--until-caught-up"]
+    kept = CliRunner().invoke(app, [*role, "--event-clock"]).stdout
+    assert "1 entered or left" in kept
+    assert insight("members", "big_recent_spenders", "-f", "csv").stdout.count("C1") == 1
+    assert "1 entered or left" in CliRunner().invoke(app, role).stdout
+    assert "C1" not in insight("members", "big_recent_spenders", "-f", "csv").stdout
 
 
 def test_versions_are_shown_with_what_changed(insight: Insight, shop: object, small: Path) -> None:

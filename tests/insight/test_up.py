@@ -116,6 +116,16 @@ def test_a_killed_role_is_started_again_and_measured_and_ctrl_c_ends_all(
     assert not pids_below(workplace.home, "load-streams")
 
 
+def test_it_prints_where_the_api_will_be_served(workplace: Workplace) -> None:
+    up = Up(workplace, "--only", "api", "--metrics-port", "0")
+    try:
+        address = up.printed(r"^API +(http://127\.0\.0\.1:[1-9]\d*/v1)$").group(1)
+        up.printed(rf"^api +\| API +{re.escape(address)}$", 120)
+        assert up.end(signal.SIGINT) in (0, 1)
+    finally:
+        up.process.kill()
+
+
 def metric_names(url: str) -> set[str]:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 (our own address)
