@@ -184,33 +184,40 @@ async def create(
 
 
 @router.get("/{segment}", response_model=VersionOfSegment)
-async def segment_version(request: Request, _: Reader, segment: SegmentPath) -> Response:
+async def segment_version(request: Request, principal: Reader, segment: SegmentPath) -> Response:
     """The newest version of a segment; an edit names its number in `If-Match`."""
     found = await ask(_owner(request), lambda connection: store.read_version(connection, segment))
-    return _answer(found)
+    return _answer(request, principal, found)
 
 
 @router.get("/{segment}/versions", response_model=VersionsOfSegment)
-async def versions(request: Request, _: Reader, segment: SegmentPath) -> Response:
+async def versions(request: Request, principal: Reader, segment: SegmentPath) -> Response:
     """All versions of a segment, the newest first."""
     found = await ask(_owner(request), lambda connection: store.versions(connection, segment))
-    return json_answer(VersionsOfSegment(items=list(map(_shown, found))))
+    items = [_shown(request, principal, each) for each in found]
+    return json_answer(VersionsOfSegment(items=items))
 
 
 @router.get("/{segment}/versions/{version}", response_model=VersionOfSegment)
-async def version(request: Request, _: Reader, segment: SegmentPath, version: Version) -> Response:
+async def version(
+    request: Request, principal: Reader, segment: SegmentPath, version: Version
+) -> Response:
     """One version of a segment."""
     found = await ask(
         _owner(request), lambda connection: store.read_version(connection, segment, version)
     )
-    return _answer(found)
+    return _answer(request, principal, found)
 
 
 @router.get("/{segment}/versions/{version}/differences", response_model=RuleDifferences)
 async def version_differences(
-    request: Request, _: Reader, segment: SegmentPath, version: Version
+    request: Request, principal: Reader, segment: SegmentPath, version: Version
 ) -> Response:
     """Where a version differs from the one that it was made from; none for a first version."""
+
+    def shown(found: SegmentVersion) -> Rule:
+        # A masked rule is a rule; of a difference alone nobody could say what is a customer's id.
+        return Rule.model_validate(_shown(request, principal, found).rule)
 
     def work(connection: Connection) -> RuleDifferences:
         found = store.read_version(connection, segment, version)
@@ -220,7 +227,7 @@ async def version_differences(
         return RuleDifferences(
             items=[
                 RuleDifference.model_validate(each, from_attributes=True)
-                for each in differences(base.rule, found.rule)
+                for each in differences(shown(base), shown(found))
             ]
         )
 
@@ -254,14 +261,11 @@ async def activate(
 ) -> Response:
     """Make a draft the version that counts; the runtime takes it up within two seconds."""
     author = _author(request, principal)
-    return _answer(
-        await change(
-            _owner(request),
-            lambda connection: store.activate(
-                connection, segment, author, version=activation.version
-            ),
-        )
+    found = await change(
+        _owner(request),
+        lambda connection: store.activate(connection, segment, author, version=activation.version),
     )
+    return _answer(request, principal, found)
 
 
 @router.post("/{segment}/revert", response_model=VersionOfSegment)
@@ -270,18 +274,13 @@ async def revert(
 ) -> Response:
     """Make the rule of an old version count again, as a new version."""
     author = _author(request, principal)
-    return _answer(
-        await change(
-            _owner(request),
-            lambda connection: store.revert(
-                connection,
-                segment,
-                author,
-                to_version=reversion.to_version,
-                message=reversion.message,
-            ),
-        )
+    found = await change(
+        _owner(request),
+        lambda connection: store.revert(
+            connection, segment, author, to_version=reversion.to_version, message=reversion.message
+        ),
     )
+    return _answer(request, principal, found)
 
 
 @router.post("/{segment}/retire", response_model=VersionOfSegment)
@@ -289,7 +288,9 @@ async def retire(request: Request, principal: Activator, segment: SegmentPath) -
     """Take the active version out of use: everybody leaves. 409 while another segment reads it."""
     author = _author(request, principal)
     return _answer(
-        await change(_owner(request), lambda connection: store.retire(connection, segment, author))
+        request,
+        principal,
+        await change(_owner(request), lambda connection: store.retire(connection, segment, author)),
     )
 
 
@@ -396,7 +397,8 @@ async def _kept(
     # The version commits before the answer is kept: after a crash between the two, the same
     # request is a 409, because the version is there. It is never made twice.
     async def keep(_: object) -> Response:
-        return _answer(await change(_owner(request), work), status=201)
+        found = await change(_owner(request), work)
+        return _answer(request, principal, found, status=201)
 
     return await serving_of(request).repetition.once(request, principal, idempotency_key, keep)
 
@@ -487,19 +489,20 @@ def _plain(value: object) -> JsonValue:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _answer(found: SegmentVersion, *, status: int = 200) -> Response:
-    return json_answer(_shown(found), status=status)
+def _answer(
+    request: Request, principal: Principal, found: SegmentVersion, *, status: int = 200
+) -> Response:
+    return json_answer(_shown(request, principal, found), status=status)
 
 
-def _shown(found: SegmentVersion) -> VersionOfSegment:
-    return VersionOfSegment.model_validate(
-        {
-            **{name: getattr(found, name) for name in VersionOfSegment.model_fields
-               if name not in ("rule", "sentence")},
-            "rule": found.rule.model_dump(mode="json", exclude_none=True),
-            "sentence": rule_sentence(found.rule),
-        }
-    )  # fmt: skip
+def _shown(request: Request, principal: Principal, found: SegmentVersion) -> VersionOfSegment:
+    document: dict[str, object] = {
+        **{name: getattr(found, name) for name in VersionOfSegment.model_fields
+           if name not in ("rule", "sentence")},
+        "rule": found.rule.model_dump(mode="json", exclude_none=True),
+        "sentence": rule_sentence(found.rule),
+    }  # fmt: skip
+    return VersionOfSegment.model_validate(serving_of(request).shown_rule(document, principal))
 
 
 def _owner(request: Request) -> DatabaseEndpoint:
