@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Header, Path
 from psycopg import sql
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -59,7 +59,7 @@ from serving.api.redis_link import RedisAwayError
 from serving.api.repetition import IdempotencyKey
 from serving.api.routes.identifiers import CustomerPath, SegmentPath
 from serving.api.rules import ask, change, read_rule
-from serving.api.state import serving_of
+from serving.api.state import Serving, serving_of
 
 router = APIRouter(prefix="/segments", tags=["segments by rule"])
 # Beside them, because below a segment could have the name.
@@ -366,17 +366,31 @@ async def why(
 async def customer_segments(request: Request, _: Finder, customer_id: CustomerPath) -> Response:
     """The segments by rule of one customer: one read from Redis; without Redis, from Postgres."""
     serving = serving_of(request)
-    try:
-        found = await serving.redis.read(cache_key(customer_id))
-    except RedisAwayError:
-        found = None
-    if found is not None:
-        return Response(found, headers={SOURCE: "redis"}, media_type="application/json")
+    cached = await _cached(serving, customer_id)
+    if cached is not None:
+        serving.meter.segment_read("redis")
+        return json_answer(cached, headers={SOURCE: "redis"})
     rows = await serving.warehouse.rows(_MEMBERSHIPS, (customer_id,))
+    serving.meter.segment_read("postgres")
     answer = Memberships.model_validate(
         {"customer_id": customer_id, "segments": rows, "updated_at": datetime.now(UTC)}
     )
     return json_answer(answer, headers={SOURCE: "postgres"})
+
+
+async def _cached(serving: Serving, customer_id: str) -> Memberships | None:
+    """What Redis has of this customer; None when that is nothing, or something else."""
+    try:
+        found = await serving.redis.read(cache_key(customer_id))
+    except RedisAwayError:
+        return None
+    if found is None:
+        return None
+    try:
+        memberships = Memberships.model_validate_json(found)
+    except ValidationError:
+        return None
+    return memberships if memberships.customer_id == customer_id else None
 
 
 async def _kept(
