@@ -19,7 +19,7 @@ which this document cannot describe: each message is a JSON object, rows with to
 
 _EVERYWHERE = (400, 408, 413, 414, 422, 431, 500, 503)
 _BEHIND_THE_GATE = (401, 403, 429)
-_OF_STREAMS = (409, 415)
+_NO_VERSION_NAMED = 428
 
 
 def openapi_of(app: FastAPI) -> dict[str, Any]:
@@ -49,10 +49,12 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         statuses += _BEHIND_THE_GATE
     if "{" in path:
         statuses.append(404)
-    if path.startswith("/v1/streams") and method == "post":
-        statuses += _OF_STREAMS
-    if "requestBody" in operation:
-        statuses += (409,)
+    if method == "post":
+        statuses.append(409)
+    if (path, method) == ("/v1/streams", "post"):
+        statuses.append(415)
+    if path.endswith("/versions") and method == "post":
+        statuses.append(_NO_VERSION_NAMED)
     for status in sorted(set(statuses)):
         if path == "/readyz" and status == 503:
             continue

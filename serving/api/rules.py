@@ -46,12 +46,18 @@ async def ask(owner: DatabaseEndpoint, work: "Work[Result]") -> Result:
         connection.execute("set local statement_timeout = '10s'")
         return work(connection)
 
-    return await change(owner, reading)
+    return await asyncio.to_thread(_in_transaction, owner, reading)
 
 
 async def change(owner: DatabaseEndpoint, work: "Work[Result]") -> Result:
     """The work in one transaction. Raises Problem: 404, 409, 422, or 503 without a warehouse."""
-    return await asyncio.to_thread(_in_transaction, owner, work)
+
+    def changing(connection: Connection) -> Result:
+        # Below the thirty seconds for which the writer may wait to keep the answer.
+        connection.execute("set local statement_timeout = '20s'")
+        return work(connection)
+
+    return await asyncio.to_thread(_in_transaction, owner, changing)
 
 
 def _in_transaction(owner: DatabaseEndpoint, work: "Work[Result]") -> Result:

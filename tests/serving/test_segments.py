@@ -209,6 +209,56 @@ def test_a_request_that_is_repeated_makes_one_version(analyst: httpx.Client) -> 
     assert answers[1].headers["idempotency-replayed"] == "true"
 
 
+def test_every_change_that_is_repeated_is_done_once(analyst: httpx.Client, created: str) -> None:
+    address = f"/v1/segments/{created}"
+    edited = {"rule": rule(created, 130)}
+
+    def twice(path: str, body: object, match: str | None = None) -> dict[str, Any]:
+        headers = {"Idempotency-Key": f"{created}-{path}", **({"If-Match": match} if match else {})}
+        answers = [analyst.post(f"{address}/{path}", json=body, headers=headers) for _ in range(2)]
+        assert {each.status_code for each in answers} <= {200, 201}, answers[0].text
+        assert answers[0].json() == answers[1].json()
+        assert answers[1].headers["idempotency-replayed"] == "true"
+        found: dict[str, Any] = answers[0].json()
+        return found
+
+    assert twice("activate", {})["status"] == "active"
+    assert twice("versions", edited, '"1"')["version"] == 2
+    assert twice("revert", {"to_version": 1})["version"] == 3
+    assert twice("retire", None)["status"] == "retired"
+    numbers = [each["version"] for each in analyst.get(f"{address}/versions").json()["items"]]
+    assert numbers == [3, 2, 1]
+    # What is edited belongs to the request.
+    headers = {"Idempotency-Key": f"{created}-versions", "If-Match": '"3"'}
+    other = analyst.post(f"{address}/versions", json=edited, headers=headers)
+    assert other.json()["type"] == "urn:insight:problem:idempotency-key-reused"
+
+
+def test_a_change_that_failed_can_be_tried_again_under_its_key(
+    analyst: httpx.Client, created: str
+) -> None:
+    address = f"/v1/segments/{created}"
+    headers = {"Idempotency-Key": f"{created}-try"}
+    assert analyst.post(f"{address}/retire", headers=headers).status_code == 422
+    assert analyst.post(f"{address}/activate", json={}).status_code == 200
+    done = analyst.post(f"{address}/retire", headers=headers)
+    assert (done.status_code, "idempotency-replayed" in done.headers) == (200, False)
+
+
+def test_a_revert_can_say_which_version_is_the_newest(analyst: httpx.Client, created: str) -> None:
+    address = f"/v1/segments/{created}"
+    analyst.post(
+        f"{address}/versions", json={"rule": rule(created, 1)}, headers={"If-Match": '"1"'}
+    )
+    back = {"to_version": 1}
+    late = analyst.post(f"{address}/revert", json=back, headers={"If-Match": '"1"'})
+    assert (late.status_code, late.json()["type"]) == (409, "urn:insight:problem:conflict")
+    done = analyst.post(f"{address}/revert", json=back, headers={"If-Match": '"2"'})
+    assert (done.status_code, done.json()["version"], done.json()["base_version"]) == (200, 3, 2)
+    wrong = analyst.post(f"{address}/revert", json=back, headers={"If-Match": "newest"})
+    assert wrong.status_code == 422
+
+
 @pytest.mark.parametrize(
     "text",
     ["'; drop table marts.dim_customer; --", "\x00", "%(p0)s", "{}", 'amount") or (1=1', "é" * 40],

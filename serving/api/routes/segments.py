@@ -58,7 +58,7 @@ from serving.api.problems import InvalidPart, Problem
 from serving.api.redis_link import RedisAwayError
 from serving.api.repetition import IdempotencyKey
 from serving.api.routes.identifiers import CustomerPath, SegmentPath
-from serving.api.rules import ask, change, read_rule
+from serving.api.rules import Work, ask, change, read_rule
 from serving.api.state import Serving, serving_of
 
 router = APIRouter(prefix="/segments", tags=["segments by rule"])
@@ -251,47 +251,69 @@ async def edit(
     if if_match is None:
         detail = 'Say which version was edited, for instance If-Match: "2".'
         raise Problem(428, "no-if-match", detail)
-    base = int(if_match.strip('"'))
+    base = _number(if_match)
     return await _kept(request, principal, rule, draft.message, base, idempotency_key)
 
 
 @router.post("/{segment}/activate", response_model=VersionOfSegment)
 async def activate(
-    request: Request, principal: Activator, segment: SegmentPath, activation: Activation
+    request: Request,
+    principal: Activator,
+    segment: SegmentPath,
+    activation: Activation,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Make a draft the version that counts; the runtime takes it up within two seconds."""
     author = _author(request, principal)
-    found = await change(
-        _owner(request),
-        lambda connection: store.activate(connection, segment, author, version=activation.version),
-    )
-    return _answer(request, principal, found)
+
+    def work(connection: Connection) -> SegmentVersion:
+        return store.activate(connection, segment, author, version=activation.version)
+
+    return await _changed(request, principal, work, idempotency_key)
 
 
 @router.post("/{segment}/revert", response_model=VersionOfSegment)
 async def revert(
-    request: Request, principal: Activator, segment: SegmentPath, reversion: Reversion
+    request: Request,
+    principal: Activator,
+    segment: SegmentPath,
+    reversion: Reversion,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Make the rule of an old version count again, as a new version."""
+    """Make the rule of an old version count again, as a new version.
+
+    409 when `If-Match` is given and not the newest any more.
+    """
     author = _author(request, principal)
-    found = await change(
-        _owner(request),
-        lambda connection: store.revert(
-            connection, segment, author, to_version=reversion.to_version, message=reversion.message
-        ),
-    )
-    return _answer(request, principal, found)
+
+    def work(connection: Connection) -> SegmentVersion:
+        return store.revert(
+            connection,
+            segment,
+            author,
+            to_version=reversion.to_version,
+            base_version=_number(if_match),
+            message=reversion.message,
+        )
+
+    return await _changed(request, principal, work, idempotency_key)
 
 
 @router.post("/{segment}/retire", response_model=VersionOfSegment)
-async def retire(request: Request, principal: Activator, segment: SegmentPath) -> Response:
+async def retire(
+    request: Request,
+    principal: Activator,
+    segment: SegmentPath,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Take the active version out of use: everybody leaves. 409 while another segment reads it."""
     author = _author(request, principal)
-    return _answer(
-        request,
-        principal,
-        await change(_owner(request), lambda connection: store.retire(connection, segment, author)),
-    )
+
+    def work(connection: Connection) -> SegmentVersion:
+        return store.retire(connection, segment, author)
+
+    return await _changed(request, principal, work, idempotency_key)
 
 
 @router.get("/{segment}/members", response_model=Page[SegmentMember])
@@ -408,13 +430,27 @@ async def _kept(
             connection, rule, author, base_version=base_version, message=message
         )
 
-    # The version commits before the answer is kept: after a crash between the two, the same
-    # request is a 409, because the version is there. It is never made twice.
-    async def keep(_: object) -> Response:
-        found = await change(_owner(request), work)
-        return _answer(request, principal, found, status=201)
+    return await _changed(request, principal, work, idempotency_key, status=201)
 
-    return await serving_of(request).repetition.once(request, principal, idempotency_key, keep)
+
+async def _changed(
+    request: Request,
+    principal: Principal,
+    work: Work[SegmentVersion],
+    idempotency_key: str | None,
+    *,
+    status: int = 200,
+) -> Response:
+    async def done() -> Response:
+        found = await change(_owner(request), work)
+        return _answer(request, principal, found, status=status)
+
+    repetition = serving_of(request).repetition
+    return await repetition.once_elsewhere(request, principal, idempotency_key, done)
+
+
+def _number(if_match: str | None) -> int | None:
+    return None if if_match is None else int(if_match.strip('"'))
 
 
 async def _page(

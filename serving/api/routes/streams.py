@@ -17,6 +17,7 @@ from serving.api.models.streams import PartitionProgress, Registration, Stream, 
 from serving.api.onboarding import change_stream, read_document
 from serving.api.pages import Cursor, Filter, Limit, Listing, Page, json_answer
 from serving.api.problems import Problem
+from serving.api.repetition import IdempotencyKey
 from serving.api.routes.identifiers import StreamPath
 from serving.api.state import serving_of
 
@@ -75,7 +76,9 @@ async def stream(request: Request, _: Reader, stream: StreamPath) -> Response:
         }
     },
 )
-async def register_stream(request: Request, principal: Writer) -> Response:
+async def register_stream(
+    request: Request, principal: Writer, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Put a contract into use; loaders take it up within seconds. The same again changes nothing.
 
     Another contract of the version in use is a 409, one that cannot follow it a 422.
@@ -85,9 +88,19 @@ async def register_stream(request: Request, principal: Writer) -> Response:
         detail = f"A contract comes as {' or '.join(_MEDIA_TYPES)}."
         raise Problem(415, "unsupported-media-type", detail)
     body = await request.body()
-    contract, document = await asyncio.to_thread(
-        read_document, body, is_json=media_type == "application/json"
-    )
+    is_json = media_type == "application/json"
+
+    async def done() -> Response:
+        return await _registered(request, principal, body, is_json=is_json)
+
+    repetition = serving_of(request).repetition
+    return await repetition.once_elsewhere(request, principal, idempotency_key, done)
+
+
+async def _registered(
+    request: Request, principal: Principal, body: bytes, *, is_json: bool
+) -> Response:
+    contract, document = await asyncio.to_thread(read_document, body, is_json=is_json)
     made = await asyncio.to_thread(
         onboarding.register_stream, _owner(request), contract, document, _note(request, principal)
     )
@@ -104,23 +117,43 @@ async def register_stream(request: Request, principal: Writer) -> Response:
 
 
 @router.post("/{stream}/pause", response_model=StreamProgress)
-async def pause(request: Request, principal: Writer, stream: StreamPath) -> Response:
+async def pause(
+    request: Request,
+    principal: Writer,
+    stream: StreamPath,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Stop loading a stream until it is resumed; its messages wait in Kafka."""
-    return await _changed(request, principal, stream, paused=True)
+    return await _changed(request, principal, stream, idempotency_key, paused=True)
 
 
 @router.post("/{stream}/resume", response_model=StreamProgress)
-async def resume(request: Request, principal: Writer, stream: StreamPath) -> Response:
+async def resume(
+    request: Request,
+    principal: Writer,
+    stream: StreamPath,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Let a paused stream go on, or one that was halted by bad messages; 409 after a loss."""
-    return await _changed(request, principal, stream, paused=False)
+    return await _changed(request, principal, stream, idempotency_key, paused=False)
 
 
 async def _changed(
-    request: Request, principal: Principal, stream: str, *, paused: bool
+    request: Request,
+    principal: Principal,
+    stream: str,
+    idempotency_key: str | None,
+    *,
+    paused: bool,
 ) -> Response:
     note = _note(request, principal)
-    await asyncio.to_thread(change_stream, _owner(request), stream, note, paused=paused)
-    return await _progress(request, stream)
+
+    async def done() -> Response:
+        await asyncio.to_thread(change_stream, _owner(request), stream, note, paused=paused)
+        return await _progress(request, stream)
+
+    repetition = serving_of(request).repetition
+    return await repetition.once_elsewhere(request, principal, idempotency_key, done)
 
 
 @router.get("/{stream}/progress", response_model=StreamProgress)
