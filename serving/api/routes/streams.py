@@ -3,6 +3,7 @@
 import asyncio
 from typing import Annotated
 
+import yaml
 from fastapi import APIRouter
 from psycopg import sql
 from starlette.requests import Request
@@ -13,7 +14,13 @@ from insight.database import DatabaseEndpoint
 from serving.access.permissions import Permission, Principal
 from serving.api import onboarding
 from serving.api.gate import Needs
-from serving.api.models.streams import PartitionProgress, Registration, Stream, StreamProgress
+from serving.api.models.streams import (
+    CONTRACT_EXAMPLE,
+    PartitionProgress,
+    Registration,
+    Stream,
+    StreamProgress,
+)
 from serving.api.onboarding import change_stream, read_document
 from serving.api.pages import Cursor, Filter, Limit, Listing, Page, json_answer
 from serving.api.problems import Problem
@@ -70,8 +77,14 @@ async def stream(request: Request, _: Reader, stream: StreamPath) -> Response:
             "required": True,
             "description": "A contract (Open Data Contract Standard 3) as YAML or JSON.",
             "content": {
-                "application/yaml": {"schema": {"type": "string"}},
-                "application/json": {"schema": {"type": "object"}},
+                "application/yaml": {
+                    "schema": {"type": "string"},
+                    "examples": {"returns": {"value": CONTRACT_EXAMPLE}},
+                },
+                "application/json": {
+                    "schema": {"type": "object"},
+                    "examples": {"returns": {"value": yaml.safe_load(CONTRACT_EXAMPLE)}},
+                },
             },
         }
     },
