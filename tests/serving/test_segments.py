@@ -1,15 +1,17 @@
 """Segments by rule over the API: written in versions, tried, activated, and asked about."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from running_api import RunningApi
+from running_api import RunningApi, running_api
 
 from insight.audit import verify
 from insight.database import DatabaseEndpoint, connect
 from serving.access.permissions import Role
+from serving.api.options import ApiOptions
 
 EVENTS = """
 insert into streaming.transactions_raw (
@@ -198,6 +200,42 @@ def test_members_changes_and_overlap_are_those_of_the_runtime(
     assert mine.headers["x-source"] == "postgres"
     assert [each["segment"] for each in mine.json()["segments"]] == sorted([created, other])
     assert viewer.get("/v1/customers/c-2/segments").status_code == 403
+
+
+def test_what_is_kept_of_segments_is_read_without_the_owner(
+    analyst: httpx.Client, created: str, warehouse: DatabaseEndpoint, options: ApiOptions
+) -> None:
+    address = f"/v1/segments/{created}"
+    analyst.post(
+        f"{address}/versions", json={"rule": rule(created, 1)}, headers={"If-Match": '"1"'}
+    )
+    # Nobody answers there.
+    without = replace(options, owner=replace(options.owner, port=1))
+    with (
+        running_api(warehouse, without) as running,
+        running.as_role(Role.analyst) as client,
+    ):
+        for path in (
+            "/v1/segments",
+            *(f"{address}{e}" for e in ("", "/versions", "/versions/1", "/members", "/history")),
+            f"{address}/versions/2/differences",
+            "/v1/segment-overlap",
+            "/v1/customers/c-0/segments",
+        ):
+            answer = client.get(path)
+            assert (answer.status_code, answer.json()) == (200, analyst.get(path).json() | {
+                name: value for name, value in answer.json().items() if name == "updated_at"
+            })  # fmt: skip
+        for path in ("/members", "/history", "", "/versions"):
+            assert client.get(f"/v1/segments/nobody{path}").status_code == 404
+        asked = {"rule": rule(created), "as_of": AS_OF}
+        refused = [
+            client.post("/v1/rules/preview", json=asked),
+            client.get(f"{address}/customers/c-0"),
+            client.post(f"{address}/activate", json={}),
+        ]
+        assert [each.status_code for each in refused] == [503, 503, 503]
+        assert all(options.owner.host not in each.text for each in refused)
 
 
 def test_a_request_that_is_repeated_makes_one_version(analyst: httpx.Client) -> None:

@@ -87,6 +87,7 @@ _MEMBERS = Listing("segmentation", "current_members", SegmentMember, key=("custo
 _CHANGES = Listing(
     "segmentation", "membership_changes", MembershipChange, key=("change_id",), is_descending=True
 )
+_KNOWN = sql.SQL("select segment from segmentation.segments where segment = %s")
 _MEMBERSHIPS = sql.SQL(
     """select member.segment, pipeline.version, member.since
        from segmentation.current_members as member
@@ -118,7 +119,7 @@ _SHARED = sql.SQL(
 @router.get("", response_model=SegmentsByRule)
 async def segments_by_rule(request: Request, _: Reader) -> Response:
     """All segments by rule, with their versions and sizes."""
-    found = await ask(_owner(request), membership.list_segments)
+    found = await ask(_reader(request), membership.list_segments)
     items = [SegmentByRule.model_validate(each, from_attributes=True) for each in found]
     return json_answer(SegmentsByRule(items=items))
 
@@ -186,14 +187,14 @@ async def create(
 @router.get("/{segment}", response_model=VersionOfSegment)
 async def segment_version(request: Request, principal: Reader, segment: SegmentPath) -> Response:
     """The newest version of a segment; an edit names its number in `If-Match`."""
-    found = await ask(_owner(request), lambda connection: store.read_version(connection, segment))
+    found = await ask(_reader(request), lambda connection: store.read_version(connection, segment))
     return _answer(request, principal, found)
 
 
 @router.get("/{segment}/versions", response_model=VersionsOfSegment)
 async def versions(request: Request, principal: Reader, segment: SegmentPath) -> Response:
     """All versions of a segment, the newest first."""
-    found = await ask(_owner(request), lambda connection: store.versions(connection, segment))
+    found = await ask(_reader(request), lambda connection: store.versions(connection, segment))
     items = [_shown(request, principal, each) for each in found]
     return json_answer(VersionsOfSegment(items=items))
 
@@ -204,7 +205,7 @@ async def version(
 ) -> Response:
     """One version of a segment."""
     found = await ask(
-        _owner(request), lambda connection: store.read_version(connection, segment, version)
+        _reader(request), lambda connection: store.read_version(connection, segment, version)
     )
     return _answer(request, principal, found)
 
@@ -231,7 +232,7 @@ async def version_differences(
             ]
         )
 
-    return json_answer(await ask(_owner(request), work))
+    return json_answer(await ask(_reader(request), work))
 
 
 @router.post("/{segment}/versions", response_model=VersionOfSegment, status_code=201)
@@ -461,8 +462,10 @@ async def _page(
     limit: int,
     cursor: str | None,
 ) -> Response:
-    await ask(_owner(request), lambda connection: store.read_version(connection, segment))
-    return await serving_of(request).pager.page(
+    serving = serving_of(request)
+    if await serving.warehouse.row(_KNOWN, (segment,)) is None:
+        raise Problem(404, "no-such-segment", f"there is no segment {segment!r}.")
+    return await serving.pager.page(
         cast("Listing[SegmentMember]", listing),
         principal,
         limit=limit,
@@ -553,6 +556,10 @@ def _shown(request: Request, principal: Principal, found: SegmentVersion) -> Ver
         "sentence": rule_sentence(found.rule),
     }  # fmt: skip
     return VersionOfSegment.model_validate(serving_of(request).shown_rule(document, principal))
+
+
+def _reader(request: Request) -> DatabaseEndpoint:
+    return serving_of(request).options.database.reader
 
 
 def _owner(request: Request) -> DatabaseEndpoint:
