@@ -73,7 +73,7 @@ def test_segments_by_rule_come_from_redis_and_without_it_from_postgres(
     warehouse: DatabaseEndpoint, options: ApiOptions, own_redis: EmbeddedRedis
 ) -> None:
     endpoint = own_redis.start()
-    customer = "of-rules é/?"
+    customer = "of-rules é?"
     path = f"/v1/customers/{quote(customer, safe='')}/segments"
     with connect(warehouse) as connection:
         for segment in ("spenders", "returners"):

@@ -193,8 +193,10 @@ def request_bodies(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, An
             for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
                 schema = content["schema"]
                 name = schema.get("$ref", "").rpartition("/")[2]
-                given = document["components"]["schemas"][name]["examples"] if name else []
-                given += [each["value"] for each in content.get("examples", {}).values()]
+                given = [
+                    *(document["components"]["schemas"][name]["examples"] if name else ()),
+                    *(each["value"] for each in content.get("examples", {}).values()),
+                ]
                 yield f"{method} {path} {media_type}", schema, given
 
 
@@ -262,6 +264,6 @@ def test_every_reference_of_the_document_leads_to_something(options: ApiOptions)
     assert "#/components/schemas/RuleAggregate" in references
     for each in references:
         assert each.removeprefix("#/components/schemas/") in document["components"]["schemas"]
-    for name, schema in document["components"]["schemas"].items():
+    for schema in document["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
-        assert name in rule_schemas() or "$defs" not in schema
+        assert "$defs" not in schema
