@@ -95,6 +95,24 @@ def test_a_rule_that_is_wrong_is_told_place_by_place(analyst: httpx.Client) -> N
         assert answer.status_code == 422, answer.text
 
 
+@pytest.mark.parametrize(
+    "as_of", [5, "5", "soon", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-01:00", True, {}]
+)
+def test_a_moment_that_is_none_is_refused(analyst: httpx.Client, as_of: object) -> None:
+    for path in ("preview", "explain"):
+        asked = {"rule": rule("trial"), "as_of": as_of}
+        answer = analyst.post(f"/v1/rules/{path}", json=asked)
+        assert (answer.status_code, "as_of" in answer.text) == (422, True), answer.text
+
+
+@pytest.mark.parametrize(
+    "as_of", ["2026-03-02", "2026-03-02T00:00:00", "2026-03-02T05:00:00+05:00"]
+)
+def test_a_moment_is_in_utc(analyst: httpx.Client, as_of: str) -> None:
+    seen = analyst.post("/v1/rules/preview", json={"rule": rule("trial", 130), "as_of": as_of})
+    assert (seen.json()["as_of"], seen.json()["customers"]) == (AS_OF, 2)
+
+
 def test_an_edit_says_which_version_it_began_from(analyst: httpx.Client, created: str) -> None:
     address = f"/v1/segments/{created}"
     first = analyst.get(address)
@@ -121,6 +139,8 @@ def test_a_version_is_activated_reverted_and_retired(
     analyst: httpx.Client, created: str, warehouse: DatabaseEndpoint
 ) -> None:
     address = f"/v1/segments/{created}"
+    for number in ("1", True, 1.5):
+        assert analyst.post(f"{address}/activate", json={"version": number}).status_code == 422
     assert analyst.post(f"{address}/activate", json={}).json()["status"] == "active"
     analyst.post(
         f"{address}/versions", json={"rule": rule(created, 1)}, headers={"If-Match": '"1"'}

@@ -1,11 +1,12 @@
 """Segments by rule: their versions, members and changes, and what is asked of a rule."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from serving.api.models.parts import Answer, CustomerId, Moment, Number, example
+from segmentation.rules.windows import parse_moment
+from serving.api.models.parts import WHOLE, Answer, CustomerId, Moment, Number, example
 
 _RULE: dict[str, object] = {
     "version": 1,
@@ -22,6 +23,8 @@ _RULE: dict[str, object] = {
     },
 }
 
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
 # In the OpenAPI document the published schema of rules stands in place of what has this format.
 RULE_FORMAT = "rule"
 
@@ -34,8 +37,21 @@ RuleDocument = Annotated[
 ]
 Message = Annotated[str, Field(default="", max_length=500, description="Why, in a few words.")]
 SegmentSlug = Annotated[str, Field(description="The segment's name.")]
-VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1, description="Number of a version.")]
+VersionNumber = Annotated[
+    int, Field(strict=True, ge=1, le=2**31 - 1, description="Number of a version."), WHOLE
+]
 Condition = Annotated[str, Field(description="The condition as a sentence.")]
+
+
+def _moment(value: object) -> object:
+    """An ISO time, UTC if it names no zone. A number would be taken for seconds since 1970."""
+    moment = parse_moment(value)
+    if not isinstance(value, str) or not isinstance(moment, datetime):
+        raise ValueError("is no time: write 2026-03-01T12:00:00Z")  # noqa: TRY004 (pydantic's)
+    # Windows reach ten years back, and to the end of the year that follows.
+    if not _FIRST <= moment < _LAST:
+        raise ValueError(f"is not between {_FIRST:%Y} and {_LAST:%Y}")
+    return moment
 
 
 class Request(BaseModel):
@@ -76,7 +92,7 @@ class Question(Request):
     model_config = example(rule=_RULE, as_of="2026-03-01T12:00:00Z")
 
     rule: RuleDocument
-    as_of: datetime | None = Field(
+    as_of: Annotated[datetime, BeforeValidator(_moment)] | None = Field(
         default=None,
         description="Windows end here; null: the second after the newest event that is read.",
     )

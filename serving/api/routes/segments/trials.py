@@ -1,7 +1,7 @@
 """Rules that are tried: checked, counted and explained; nothing is kept of them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from fastapi import APIRouter
 from pydantic import JsonValue
@@ -62,7 +62,7 @@ async def preview(request: Request, _: Writer, question: Question) -> Response:
     """How many customers a rule has, for each condition too, and against the active version."""
     rule = read_rule(question.rule)
     answer = await ask(
-        owner_of(request), lambda connection: _preview(connection, rule, _utc(question.as_of))
+        owner_of(request), lambda connection: _preview(connection, rule, question.as_of)
     )
     return json_answer(answer)
 
@@ -72,7 +72,7 @@ async def explain(request: Request, _: Writer, question: Question) -> Response:
     """A rule in words, its SQL for Postgres and Spark, parameters and plan; nothing is counted."""
     rule = read_rule(question.rule)
     answer = await ask(
-        owner_of(request), lambda connection: _explain(connection, rule, _utc(question.as_of))
+        owner_of(request), lambda connection: _explain(connection, rule, question.as_of)
     )
     return json_answer(answer)
 
@@ -142,10 +142,3 @@ def _plain(value: object) -> JsonValue:
     if isinstance(value, Sequence):
         return [_plain(each) for each in value]
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    """A moment without an offset is one in UTC."""
-    if moment is None:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
