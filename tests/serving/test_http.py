@@ -191,7 +191,9 @@ def test_nothing_in_a_parameter_is_more_than_a_value(
         for each in [p["name"] for p in parameters if p["in"] == "query"] or [None]:
             answer = analyst.get(address, params={each: value} if each else None)
             assert answer.status_code in (200, 403, 404, 414, 422), (address, each, answer.text)
-            assert "fct_" not in answer.text or "{" not in path
+            # A customer without segments is answered with the id that was asked for.
+            told = answer.text.replace(value, "")
+            assert "fct_" not in told or "{" not in path
     assert len(analyst.get("/v1/customers?limit=1000").json()["items"]) == 25
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 
 from insight.database import DatabaseEndpoint, connect
 from segmentation.rules.spec import Rule, walk
@@ -183,6 +184,9 @@ def test_it_works_unharmed(analyst: httpx.Client) -> None:
     # Of c-0 and c-1 both are in the list.
     assert analyst.post("/v1/rules/preview", json=asked).json()["customers"] == 2
     assert analyst.post("/v1/rules/explain", json=asked).status_code == 200
+    kept = analyst.post("/v1/segments", json={"rule": RULE | {"name": "unharmed"}}).json()
+    schema = analyst.get("/v1/rules/schema").json()
+    Draft202012Validator(schema).validate(kept["rule"])
 
 
 @pytest.mark.parametrize("kind", PAYLOADS)
