@@ -38,7 +38,7 @@ class ApiMeter(Collector):
         self._refused.add((reason,), 1)
 
     def segment_read(self, source: str) -> None:
-        """Count where a customer's segment was read."""
+        """Count where a customer's segment, or segments by rule, were read."""
         self._sources.add((source,), 1)
 
     def socket_message(self, topic: str) -> None:
@@ -82,7 +82,7 @@ class ApiMeter(Collector):
         )
         yield counter(
             "api_segment_reads",
-            "Reads of one customer's segment. Postgres rising: Redis is away or unfilled.",
+            "Reads of one customer's segments. Postgres rising: Redis is away or unfilled.",
             ("source",),
             self._sources.items(),
         )

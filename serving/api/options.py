@@ -16,7 +16,7 @@ class ApiOptions:
     """Where it reads and writes, whom it trusts, and its limits."""
 
     database: ApiDatabase
-    # Makes the tables of streams that are registered; everything else goes through the roles.
+    # Makes tables of streams, tries rules, changes segments; all else goes through the roles.
     owner: DatabaseEndpoint
     redis: RedisEndpoint
     secret: ServerSecret

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Annotated
 
 import orjson
 import psycopg
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from psycopg_pool import PoolTimeout
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,11 +22,19 @@ MEDIA_TYPE = "application/problem+json"
 _logger = logging.getLogger(__name__)
 
 
+def _speakable(text: object) -> str:
+    """Text of a request that JSON can hold: half a character of UTF-16 is written out."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
+_Words = Annotated[str, BeforeValidator(_speakable)]
+
+
 class InvalidPart(BaseModel):
     """One part of a request that is not as it should be."""
 
-    where: str = Field(description="Path to it, for instance `query.limit`.")
-    message: str = Field(description="What is wrong with it.")
+    where: _Words = Field(description="Path to it, for instance `query.limit`.")
+    message: _Words = Field(description="What is wrong with it.")
 
 
 class ProblemDocument(BaseModel):

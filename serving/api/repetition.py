@@ -40,6 +40,7 @@ IdempotencyKey = Annotated[
 ]
 
 Change = Callable[[AsyncConnection[dict[str, Any]]], Awaitable[Response]]
+ChangeElsewhere = Callable[[], Awaitable[Response]]
 
 
 class Repetition:
@@ -56,8 +57,7 @@ class Repetition:
         if key is None:
             async with self._writer.transaction() as connection:
                 return await change(connection)
-        path = request.url.path.encode()
-        digest = hashlib.sha256(path + b"\0" + await request.body()).digest()
+        digest = await _digest(request)
         key_digest = hashlib.sha256(key.encode()).digest()
         place = (principal.actor, key_digest)
         context = f"{principal.actor} {key}".encode()
@@ -73,6 +73,22 @@ class Repetition:
             answer = orjson.dumps([response.status_code, bytes(response.body).decode()])
             await connection.execute(_KEEP, (self._seal.seal(answer, context), *place))
         return response
+
+    async def once_elsewhere(
+        self, request: Request, principal: Principal, key: str | None, change: ChangeElsewhere
+    ) -> Response:
+        """The same for a change in a transaction of its own, which commits before its answer does.
+
+        After a crash between the two the change is there and the key is free: the repetition meets
+        what it made.
+        """
+        if key is None:
+            return await change()
+
+        async def of_this_transaction(_: object) -> Response:
+            return await change()
+
+        return await self.once(request, principal, key, of_this_transaction)
 
     def _again(self, row: dict[str, Any], digest: bytes, context: bytes) -> Response:
         if bytes(row["request_digest"]) != digest:
@@ -90,3 +106,9 @@ class Repetition:
             headers={REPLAYED: "true", "Cache-Control": "no-store"},
             media_type="application/json",
         )
+
+
+async def _digest(request: Request) -> bytes:
+    """What makes a request another one: its path, the version that it edits, its body."""
+    parts = [request.url.path, *request.headers.getlist("if-match")]
+    return hashlib.sha256(b"\0".join([*map(str.encode, parts), await request.body()])).digest()

@@ -1,6 +1,7 @@
 """Segments by rule, as the API asks the warehouse for them, in a thread of their own.
 
-Rules read raw rows, which the database roles of the API may not: this runs as the owner of the
+What is kept of segments is read as the role that reads. Rules read raw rows and the contracts of
+streams, which no role of the API may: to try one, and to change a segment, takes the owner of the
 warehouse. What only asks cannot write, and ends after ten seconds.
 """
 
@@ -38,7 +39,7 @@ def read_rule(document: Mapping[str, object]) -> Rule:
         raise _invalid(parts) from error
 
 
-async def ask(owner: DatabaseEndpoint, work: "Work[Result]") -> Result:
+async def ask(database: DatabaseEndpoint, work: "Work[Result]") -> Result:
     """What the work finds, in a transaction that cannot write. Raises Problem."""
 
     def reading(connection: Connection) -> Result:
@@ -46,17 +47,23 @@ async def ask(owner: DatabaseEndpoint, work: "Work[Result]") -> Result:
         connection.execute("set local statement_timeout = '10s'")
         return work(connection)
 
-    return await change(owner, reading)
+    return await asyncio.to_thread(_in_transaction, database, reading)
 
 
 async def change(owner: DatabaseEndpoint, work: "Work[Result]") -> Result:
     """The work in one transaction. Raises Problem: 404, 409, 422, or 503 without a warehouse."""
-    return await asyncio.to_thread(_in_transaction, owner, work)
+
+    def changing(connection: Connection) -> Result:
+        # Below the thirty seconds for which the writer may wait to keep the answer.
+        connection.execute("set local statement_timeout = '20s'")
+        return work(connection)
+
+    return await asyncio.to_thread(_in_transaction, owner, changing)
 
 
-def _in_transaction(owner: DatabaseEndpoint, work: "Work[Result]") -> Result:
+def _in_transaction(database: DatabaseEndpoint, work: "Work[Result]") -> Result:
     try:
-        with connect(owner) as connection:
+        with connect(database) as connection:
             return work(connection)
     except UnknownSegmentError as error:
         raise Problem(404, "no-such-segment", f"{_sentence(error)}.") from error

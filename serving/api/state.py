@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from serving.access.masking import mask
+from serving.access.masking import mask_customers
 from serving.access.permissions import Permission, Principal
 from serving.access.rate_limit import RateLimiter
 from serving.access.sealing import Seal
@@ -108,11 +108,11 @@ class Serving:
         await self.writer.close()
         await self.warehouse.close()
 
-    def shown_id(self, customer_id: str, principal: Principal) -> str:
-        """A customer's id as the principal may see it; for what is not a row of a page."""
+    def shown_rule(self, document: dict[str, object], principal: Principal) -> dict[str, object]:
+        """A document about a rule as the principal may see it: the rule can name customers."""
         if principal.may(Permission.customers_read):
-            return customer_id
-        return mask(customer_id, self.options.secret.derive("masks"))
+            return document
+        return mask_customers(document, self.options.secret.derive("masks"))
 
 
 def serving_of(connection: HTTPConnection) -> Serving:

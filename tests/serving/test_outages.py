@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -21,10 +23,11 @@ from served_marts import create_marts, fill_marts
 from waiting import eventually
 from workplace import Workplace
 
-from insight.database import DatabaseEndpoint
+from insight.database import DatabaseEndpoint, connect
 from insight.services import RedisEndpoint, stop
 from insight.services.account import fallback_folder
 from insight.services.redis import EmbeddedRedis
+from segmentation.runtime.cache import cache_key, write_customers
 from serving.access.database_roles import prepare_database
 from serving.access.permissions import Role
 from serving.api.options import ApiOptions
@@ -64,6 +67,70 @@ def test_without_redis_a_segment_comes_from_postgres_and_says_so(
         eventually(lambda: client.get(path).headers["x-source"] == "redis")
         metrics = running.as_role(Role.ops).get("/metrics").text
         assert 'insight_api_segment_reads_total{source="redis"}' in metrics
+
+
+def test_segments_by_rule_come_from_redis_and_without_it_from_postgres(
+    warehouse: DatabaseEndpoint, options: ApiOptions, own_redis: EmbeddedRedis
+) -> None:
+    endpoint = own_redis.start()
+    customer = "of-rules é?"
+    path = f"/v1/customers/{quote(customer, safe='')}/segments"
+    with connect(warehouse) as connection:
+        for segment in ("spenders", "returners"):
+            connection.execute(
+                """insert into segmentation.pipelines (segment, version, as_of)
+                   values (%s, 2, now())""",
+                (segment,),
+            )
+            connection.execute(
+                "insert into segmentation.current_members (segment, customer_id) values (%s, %s)",
+                (segment, customer),
+            )
+    with (
+        running_api(warehouse, replace(options, redis=endpoint)) as running,
+        running.as_role(Role.analyst) as client,
+        running.as_role(Role.ops) as ops,
+        closing(redis.Redis.from_url(endpoint.url.get_secret_value())) as cache,
+    ):
+
+        def asked(source: str) -> dict[str, Any]:
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["x-source"]) == (200, source), answer.text
+            found: dict[str, Any] = answer.json()
+            found.pop("updated_at")
+            return found
+
+        unwritten = asked("postgres")
+        assert [each["segment"] for each in unwritten["segments"]] == ["returners", "spenders"]
+        with connect(warehouse) as connection:
+            write_customers(connection, cache, [customer, "somebody"])
+        assert asked("redis") == unwritten
+        tag = client.get(path).headers["etag"]
+        assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
+        for wrong in (
+            cache.get(cache_key("somebody")),
+            b"",
+            b"something else",
+            b"\xff",
+            b'{"customer_id": "of-rules", "segments": 1}',
+            b"[]",
+        ):
+            assert wrong is not None
+            cache.set(cache_key(customer), wrong)
+            assert asked("postgres") == unwritten
+        with connect(warehouse) as connection:
+            write_customers(connection, cache, [customer])
+        assert asked("redis") == unwritten
+        own_redis.stop()
+        assert [asked("postgres") for _ in range(3)] == [unwritten] * 3
+        own_redis.start()
+        # The cache comes back from its file, or is written again.
+        with connect(warehouse) as connection:
+            write_customers(connection, cache, [customer])
+        eventually(lambda: client.get(path).headers["x-source"] == "redis")
+        metrics = ops.get("/metrics").text
+    for source in ("redis", "postgres"):
+        assert f'insight_api_segment_reads_total{{source="{source}"}}' in metrics
 
 
 def test_the_short_way_to_a_segment_is_the_route_in_everything_but_time(

@@ -5,19 +5,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from running_api import RunningApi
 from served_marts import contracts, is_not_null
 from starlette.routing import WebSocketRoute
 
+from segmentation.rules.spec import Rule
 from serving.access.permissions import PERMISSIONS, Permission, Role
 from serving.api.app import create_app
 from serving.api.gate import declared, open_to_all
 from serving.api.models.administration import KeyRequest
 from serving.api.models.parts import Answer, example_of
+from serving.api.onboarding import read_document
+from serving.api.openapi import rule_schemas
 from serving.api.options import ApiOptions
 from serving.api.pages import Listing
 from serving.api.routes import customers, retail, sales, segmentation
@@ -38,6 +43,13 @@ def dependencies_of(dependant: Dependant) -> Iterator[object]:
 def permission_of(route: APIRoute) -> list[Permission]:
     calls = list(dependencies_of(route.dependant))
     return [found for call in calls if (found := declared(call)) is not None]
+
+
+def test_there_is_one_websocket(options: ApiOptions) -> None:
+    """The tests below pass it over: a second one would be seen by none of them."""
+    routes = create_app(options).routes
+    assert [each.path for each in routes if isinstance(each, WebSocketRoute)] == ["/v1/ws"]
+    assert all(isinstance(each, APIRoute | WebSocketRoute) for each in routes)
 
 
 def test_every_route_declares_one_permission_or_that_it_is_open(options: ApiOptions) -> None:
@@ -150,6 +162,9 @@ def test_the_openapi_document_is_complete(options: ApiOptions) -> None:
             assert {"422", "500"} <= statuses
             assert ("401" in statuses) == bool(operation.get("security")), (method, path)
     for name, schema in document["components"]["schemas"].items():
+        if name in rule_schemas():
+            # Of the schema that is published for itself.
+            continue
         for field, shown in schema.get("properties", {}).items():
             parts = [shown, *shown.get("anyOf", ())]
             assert any({"description", "$ref"} & set(part) for part in parts), (name, field)
@@ -169,3 +184,86 @@ def test_every_answer_has_an_example_that_is_one(model: type[BaseModel]) -> None
     example = example_of(model)
     assert set(example) <= set(model.model_fields)
     model.model_validate(example)
+
+
+def request_bodies(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], list[Any]]]:
+    """Each body that a route takes: where, its schema, its examples."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+                schema = content["schema"]
+                name = schema.get("$ref", "").rpartition("/")[2]
+                given = [
+                    *(document["components"]["schemas"][name]["examples"] if name else ()),
+                    *(each["value"] for each in content.get("examples", {}).values()),
+                ]
+                yield f"{method} {path} {media_type}", schema, given
+
+
+def test_every_request_has_an_example_that_is_one(options: ApiOptions) -> None:
+    app = create_app(options)
+    document = app.openapi()
+    models = {
+        f"{method.lower()} {route.path} application/json": route.body_field.field_info.annotation
+        for route in app.routes
+        if isinstance(route, APIRoute) and route.body_field is not None
+        for method in route.methods
+    }
+    seen = set()
+    for place, schema, examples in request_bodies(document):
+        assert examples, place
+        for each in examples:
+            in_document = {**schema, "components": document["components"]}
+            Draft202012Validator(in_document).validate(each)
+            if place in models:
+                models[place].model_validate(each)
+            else:
+                is_json = not isinstance(each, str)
+                text = orjson.dumps(each) if is_json else each.encode()
+                assert read_document(text, is_json=is_json)[0].stream == "returns"
+        seen.add(place)
+    assert seen >= models.keys()
+    assert len(seen) >= 10
+
+
+def rules_in(part: object) -> Iterator[object]:
+    if isinstance(part, dict):
+        for name, each in part.items():
+            yield from ([each] if name == "rule" else rules_in(each))
+    elif isinstance(part, list):
+        for each in part:
+            yield from rules_in(each)
+
+
+def test_every_rule_in_an_example_is_one(options: ApiOptions) -> None:
+    schemas = create_app(options).openapi()["components"]["schemas"]
+    found = [rule for each in schemas.values() for rule in rules_in(each.get("examples"))]
+    assert len(found) >= 3
+    for each in found:
+        Rule.model_validate(each)
+    assert schemas["SegmentDraft"]["properties"]["rule"]["$ref"] == "#/components/schemas/Rule"
+
+
+def references_in(part: object) -> Iterator[str]:
+    if isinstance(part, dict):
+        for name, each in part.items():
+            if name == "$ref" and isinstance(each, str):
+                yield each
+            elif name == "mapping":
+                yield from each.values()
+            else:
+                yield from references_in(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from references_in(each)
+
+
+def test_every_reference_of_the_document_leads_to_something(options: ApiOptions) -> None:
+    document = create_app(options).openapi()
+    references = set(references_in(document))
+    assert "#/components/schemas/RuleAggregate" in references
+    for each in references:
+        assert each.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+        assert "$defs" not in schema

@@ -538,6 +538,9 @@ def test_a_ticket_lets_a_browser_in_once(listen: Listen, api: RunningApi) -> Non
         answer = client.post("/v1/ws/tickets")
         assert (answer.status_code, answer.headers["cache-control"]) == (201, "no-store")
         ticket = answer.json()["ticket"]
+        # An answer that is repeated would hand a used ticket out.
+        refused = client.post("/v1/ws/tickets", headers={"Idempotency-Key": "my-ticket"})
+        assert (refused.status_code, "Idempotency-Key" in refused.text) == (422, True)
         other = client.post("/v1/ws/tickets").json()["ticket"]
     listener = listen(f"topics=stream-status&ticket={ticket}", None)
     listener.next(of="subscribed")

@@ -275,6 +275,29 @@ def test_a_stream_is_paused_and_goes_on(
     problem(ops.post("/v1/streams/returns/resume"), 409, "messages-lost")
 
 
+def test_a_repeated_change_of_a_stream_is_answered_again_and_not_done(
+    ops: httpx.Client, contract: str, warehouse: DatabaseEndpoint
+) -> None:
+    before = len(actions(warehouse))
+    key = {"Idempotency-Key": "returns-registered"}
+    made = [ops.post("/v1/streams", content=contract, headers=YAML | key) for _ in range(2)]
+    # Without the key the second one would be a 200: it is in use already.
+    assert [each.status_code for each in made] == [201, 201]
+    assert made[0].json() == made[1].json()
+    assert made[1].headers["idempotency-replayed"] == "true"
+    key = {"Idempotency-Key": "returns-paused"}
+    assert ops.post("/v1/streams/returns/pause", headers=key).json()["state"] == "paused"
+    assert ops.post("/v1/streams/returns/resume").json()["state"] == "registered"
+    again = ops.post("/v1/streams/returns/pause", headers=key)
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
+    assert ops.get("/v1/streams/returns").json()["state"] == "registered"
+    other = ops.post("/v1/streams/returns/resume", headers=key)
+    problem(other, 422, "idempotency-key-reused")
+    assert [row[0] for row in actions(warehouse)[before:]] == [
+        "stream.register", "stream.pause", "stream.resume",
+    ]  # fmt: skip
+
+
 def test_overlap_of_segments_is_of_the_same_customers(analyst: httpx.Client) -> None:
     pairs = analyst.get("/v1/segmentation/overlap").json()["items"]
     assert {pair["rfm_segment"] for pair in pairs} == {"Champions"}

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -13,7 +12,7 @@ from pydantic import (
 )
 
 from serving.access.permissions import Permission, Role
-from serving.api.models.parts import Answer, Moment, example
+from serving.api.models.parts import WHOLE, Answer, Moment, example
 
 _KEY: dict[str, object] = {
     "key_id": "0f3a9c41d27b",
@@ -76,14 +75,6 @@ class CreatedKey(Key):
     key: str = Field(description="The key. It cannot be shown again.")
 
 
-def _whole(value: object) -> object:
-    """JSON has one kind of number: 9.0 is 9."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-_Whole = BeforeValidator(_whole)
-
-
 class KeyRequest(BaseModel):
     """A key to be made."""
 
@@ -98,10 +89,10 @@ class KeyRequest(BaseModel):
         str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9 ._@:/-]+$")
     ] = Field(description="What it is for.")
     role: Role = Field(description="What it may do.")
-    expires_in_days: Annotated[int, Field(strict=True, ge=1, le=3650), _Whole] | None = Field(
+    expires_in_days: Annotated[int, Field(strict=True, ge=1, le=3650), WHOLE] | None = Field(
         default=None, description="When it ends; null: never."
     )
-    requests_per_minute: Annotated[int, Field(strict=True, ge=1, le=10_000_000), _Whole] | None = (
+    requests_per_minute: Annotated[int, Field(strict=True, ge=1, le=10_000_000), WHOLE] | None = (
         Field(default=None, description="Null: the server's limit.")
     )
 

@@ -4,8 +4,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 9.0 is 9."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Before a strict integer, which takes neither "9" nor true.
+WHOLE = BeforeValidator(_whole)
 
 Money = Annotated[Decimal, Field(description="Amount of money, as a decimal number in a string.")]
 Number = Annotated[Decimal, Field(description="A decimal number in a string.")]

@@ -1,14 +1,17 @@
 """Segments by rule: their versions, members and changes, and what is asked of a rule."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from serving.api.models.parts import Answer, CustomerId, Moment, Number, example
+from segmentation.rules.windows import parse_moment
+from serving.api.models.parts import WHOLE, Answer, CustomerId, Moment, Number, example
 
 _RULE: dict[str, object] = {
+    "version": 1,
     "name": "big_recent_spenders",
+    "description": "Who spent more than 1,000 in a month.",
     "rule": {
         "kind": "aggregate",
         "stream": "transactions",
@@ -20,44 +23,76 @@ _RULE: dict[str, object] = {
     },
 }
 
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+# In the OpenAPI document the published schema of rules stands in place of what has this format.
+RULE_FORMAT = "rule"
+
 RuleDocument = Annotated[
-    dict[str, JsonValue], Field(description="A rule, as `GET /v1/rules/schema` describes it.")
+    dict[str, JsonValue],
+    Field(
+        description="A rule, as `GET /v1/rules/schema` describes it.",
+        json_schema_extra={"format": RULE_FORMAT},
+    ),
 ]
 Message = Annotated[str, Field(default="", max_length=500, description="Why, in a few words.")]
 SegmentSlug = Annotated[str, Field(description="The segment's name.")]
-VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1, description="Number of a version.")]
+VersionNumber = Annotated[
+    int, Field(strict=True, ge=1, le=2**31 - 1, description="Number of a version."), WHOLE
+]
 Condition = Annotated[str, Field(description="The condition as a sentence.")]
 
 
-class _Request(BaseModel):
+def _moment(value: object) -> object:
+    """An ISO time, UTC if it names no zone. A number would be taken for seconds since 1970."""
+    moment = parse_moment(value)
+    if not isinstance(value, str) or not isinstance(moment, datetime):
+        raise ValueError("is no time: write 2026-03-01T12:00:00Z")  # noqa: TRY004 (pydantic's)
+    # Windows reach ten years back, and to the end of the year that follows.
+    if not _FIRST <= moment < _LAST:
+        raise ValueError(f"is not between {_FIRST:%Y} and {_LAST:%Y}")
+    return moment
+
+
+class Request(BaseModel):
+    """Base of what is asked for."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class SegmentDraft(_Request):
+class SegmentDraft(Request):
     """A rule to be kept as a new segment, or as the next version of one."""
+
+    model_config = example(rule=_RULE, message="Lower limit")
 
     rule: RuleDocument
     message: Message
 
 
-class Activation(_Request):
+class Activation(Request):
     """Which version is to count."""
+
+    model_config = example(version=2)
 
     version: VersionNumber | None = Field(default=None, description="null: the newest.")
 
 
-class Reversion(_Request):
+class Reversion(Request):
     """Which version's rule is to count again."""
+
+    model_config = example(to_version=1, message="The limit was too low")
 
     to_version: VersionNumber
     message: Message
 
 
-class Question(_Request):
+class Question(Request):
     """A rule that is asked about; nothing is kept of it."""
 
+    model_config = example(rule=_RULE, as_of="2026-03-01T12:00:00Z")
+
     rule: RuleDocument
-    as_of: datetime | None = Field(
+    as_of: Annotated[datetime, BeforeValidator(_moment)] | None = Field(
         default=None,
         description="Windows end here; null: the second after the newest event that is read.",
     )
@@ -98,7 +133,8 @@ class VersionOfSegment(Answer):
         segment="big_recent_spenders",
         version=2,
         status="active",
-        sentence="amounts of transactions in the last 30 days sum up to more than 1,000",
+        sentence="Customers for whom the total of amount over transactions in the last 30 days is"
+        " more than 1,000.",
         rule=_RULE,
         spec_sha="1f" * 32,
         configuration={"version": 2},

@@ -6,6 +6,64 @@ from pydantic import Field
 
 from serving.api.models.parts import Answer, Moment, example
 
+CONTRACT_EXAMPLE = """\
+apiVersion: v3.2.0
+kind: DataContract
+id: urn:marketing-insight:retail:returns
+name: returns
+version: 1.0.0
+status: active
+domain: retail
+description:
+  purpose: Goods that were brought back.
+schema:
+  - name: returns_raw
+    logicalType: object
+    physicalType: table
+    description: One row per return as it arrived; the same return_id can arrive more than once.
+    properties:
+      - name: return_id
+        logicalType: string
+        physicalType: text
+        required: true
+        primaryKey: true
+        description: Event id, given by the till.
+        logicalTypeOptions: { minLength: 1, maxLength: 64 }
+        examples: [0f1e2d3c4b5a69788796a5b4c3d2e1f0]
+      - name: customer_id
+        logicalType: string
+        physicalType: text
+        required: true
+        description: Who brought it back.
+        logicalTypeOptions: { minLength: 1, maxLength: 64 }
+        examples: [C0042]
+      - name: timestamp
+        logicalType: timestamp
+        physicalType: timestamptz
+        required: true
+        description: When it was brought back (UTC).
+        logicalTypeOptions: { minimum: "2000-01-01T00:00:00Z", maximum: "2100-01-01T00:00:00Z" }
+        examples: ["2019-12-31T10:15:00Z"]
+slaProperties:
+  - property: freshness
+    value: 300
+    unit: s
+    element: returns_raw.timestamp
+  - property: retention
+    value: 7
+    unit: d
+    element: returns_raw
+customProperties:
+  - property: topic
+    value: returns
+  - property: partitions
+    value: 4
+  - property: eventTime
+    value: timestamp
+  - property: source
+    value: pos_simulator
+"""
+
 Total = Annotated[int, Field(description="How many since the stream's first message.")]
 
 

@@ -11,6 +11,7 @@ from serving.access.permissions import Permission, Principal
 from serving.api.gate import Needs
 from serving.api.models.administration import Ticket
 from serving.api.pages import json_answer
+from serving.api.problems import InvalidPart, Problem
 from serving.api.state import serving_of
 
 router = APIRouter(tags=["listening"])
@@ -20,7 +21,14 @@ router = APIRouter(tags=["listening"])
 async def create_ticket(
     request: Request, principal: Annotated[Principal, Needs(Permission.streams_read)]
 ) -> Response:
-    """A one-time ticket for `/v1/ws?ticket=...`, for browsers, which send no header there."""
+    """A one-time ticket for `/v1/ws?ticket=...`, for browsers, which send no header there.
+
+    It takes no `Idempotency-Key`: the ticket of an answer that is repeated may be used up.
+    """
+    if "idempotency-key" in request.headers:
+        part = InvalidPart(where="header.Idempotency-Key", message="each request gets a new ticket")
+        detail = "A ticket works once: ask without Idempotency-Key for another one."
+        raise Problem(422, "invalid-request", detail, errors=[part])
     new = serving_of(request).tickets.give(principal)
     ticket = Ticket(ticket=new.text, expires_at=new.expires_at)
     return json_answer(ticket, status=201, headers={"Cache-Control": "no-store"})

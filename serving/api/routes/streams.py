@@ -3,6 +3,7 @@
 import asyncio
 from typing import Annotated
 
+import yaml
 from fastapi import APIRouter
 from psycopg import sql
 from starlette.requests import Request
@@ -13,10 +14,17 @@ from insight.database import DatabaseEndpoint
 from serving.access.permissions import Permission, Principal
 from serving.api import onboarding
 from serving.api.gate import Needs
-from serving.api.models.streams import PartitionProgress, Registration, Stream, StreamProgress
+from serving.api.models.streams import (
+    CONTRACT_EXAMPLE,
+    PartitionProgress,
+    Registration,
+    Stream,
+    StreamProgress,
+)
 from serving.api.onboarding import change_stream, read_document
 from serving.api.pages import Cursor, Filter, Limit, Listing, Page, json_answer
 from serving.api.problems import Problem
+from serving.api.repetition import IdempotencyKey
 from serving.api.routes.identifiers import StreamPath
 from serving.api.state import serving_of
 
@@ -69,13 +77,21 @@ async def stream(request: Request, _: Reader, stream: StreamPath) -> Response:
             "required": True,
             "description": "A contract (Open Data Contract Standard 3) as YAML or JSON.",
             "content": {
-                "application/yaml": {"schema": {"type": "string"}},
-                "application/json": {"schema": {"type": "object"}},
+                "application/yaml": {
+                    "schema": {"type": "string"},
+                    "examples": {"returns": {"value": CONTRACT_EXAMPLE}},
+                },
+                "application/json": {
+                    "schema": {"type": "object"},
+                    "examples": {"returns": {"value": yaml.safe_load(CONTRACT_EXAMPLE)}},
+                },
             },
         }
     },
 )
-async def register_stream(request: Request, principal: Writer) -> Response:
+async def register_stream(
+    request: Request, principal: Writer, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Put a contract into use; loaders take it up within seconds. The same again changes nothing.
 
     Another contract of the version in use is a 409, one that cannot follow it a 422.
@@ -85,9 +101,19 @@ async def register_stream(request: Request, principal: Writer) -> Response:
         detail = f"A contract comes as {' or '.join(_MEDIA_TYPES)}."
         raise Problem(415, "unsupported-media-type", detail)
     body = await request.body()
-    contract, document = await asyncio.to_thread(
-        read_document, body, is_json=media_type == "application/json"
-    )
+    is_json = media_type == "application/json"
+
+    async def done() -> Response:
+        return await _registered(request, principal, body, is_json=is_json)
+
+    repetition = serving_of(request).repetition
+    return await repetition.once_elsewhere(request, principal, idempotency_key, done)
+
+
+async def _registered(
+    request: Request, principal: Principal, body: bytes, *, is_json: bool
+) -> Response:
+    contract, document = await asyncio.to_thread(read_document, body, is_json=is_json)
     made = await asyncio.to_thread(
         onboarding.register_stream, _owner(request), contract, document, _note(request, principal)
     )
@@ -104,23 +130,43 @@ async def register_stream(request: Request, principal: Writer) -> Response:
 
 
 @router.post("/{stream}/pause", response_model=StreamProgress)
-async def pause(request: Request, principal: Writer, stream: StreamPath) -> Response:
+async def pause(
+    request: Request,
+    principal: Writer,
+    stream: StreamPath,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Stop loading a stream until it is resumed; its messages wait in Kafka."""
-    return await _changed(request, principal, stream, paused=True)
+    return await _changed(request, principal, stream, idempotency_key, paused=True)
 
 
 @router.post("/{stream}/resume", response_model=StreamProgress)
-async def resume(request: Request, principal: Writer, stream: StreamPath) -> Response:
+async def resume(
+    request: Request,
+    principal: Writer,
+    stream: StreamPath,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Let a paused stream go on, or one that was halted by bad messages; 409 after a loss."""
-    return await _changed(request, principal, stream, paused=False)
+    return await _changed(request, principal, stream, idempotency_key, paused=False)
 
 
 async def _changed(
-    request: Request, principal: Principal, stream: str, *, paused: bool
+    request: Request,
+    principal: Principal,
+    stream: str,
+    idempotency_key: str | None,
+    *,
+    paused: bool,
 ) -> Response:
     note = _note(request, principal)
-    await asyncio.to_thread(change_stream, _owner(request), stream, note, paused=paused)
-    return await _progress(request, stream)
+
+    async def done() -> Response:
+        await asyncio.to_thread(change_stream, _owner(request), stream, note, paused=paused)
+        return await _progress(request, stream)
+
+    repetition = serving_of(request).repetition
+    return await repetition.once_elsewhere(request, principal, idempotency_key, done)
 
 
 @router.get("/{stream}/progress", response_model=StreamProgress)
