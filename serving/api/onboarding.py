@@ -5,30 +5,25 @@ loaders have to fill, which neither database role of the API may.
 """
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import yaml
 
-from insight import audit
-from insight.audit import AuditEvent
+from insight.audit import Author
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import InputError, IntegrityError, ServiceError
 from serving.api.problems import InvalidPart, Problem
 from streaming.contract import Contract, read_contract_text
 from streaming.evolution import changes
-from streaming.operating import halts
-from streaming.registry import Registration, lock_registry, register, registered_stream
+from streaming.operating import audited
+from streaming.registry import Registration, lock_registry, registered_stream
 
 _logger = logging.getLogger(__name__)
 
 _PLACE = Path("contract")
 _MOST_BYTES = 64 * 1024
 _DEEPEST = 20
-
-# Of an action and a stream, with what is noted besides.
-Note = Callable[[str, str, dict[str, object]], AuditEvent]
 
 
 def read_document(body: bytes, *, is_json: bool) -> tuple[Contract, str]:
@@ -50,27 +45,23 @@ def read_document(body: bytes, *, is_json: bool) -> tuple[Contract, str]:
 
 
 def register_stream(
-    owner: DatabaseEndpoint, contract: Contract, document: str, note: Note
+    owner: DatabaseEndpoint, contract: Contract, document: str, by: Author
 ) -> Registration:
     """Put a contract into use, once. Raises Problem 409 or 422 when it cannot be."""
     try:
         with connect(owner) as connection:
             lock_registry(connection)
             _refuse_same_version(connection, contract)
-            made = register(connection, contract, document)
-            if not made.is_unchanged:
-                detail: dict[str, object] = {"version": made.version, "previous": made.previous}
-                audit.record(connection, note("stream.register", made.stream, detail))
+            return audited.register(connection, contract, document, by)
     except InputError as error:
         raise _of_input(error) from error
     except IntegrityError as error:
         raise Problem(409, "table-differs", f"{error}.") from error
     except ServiceError as error:
         raise _away(error) from error
-    return made
 
 
-def change_stream(owner: DatabaseEndpoint, stream: str, note: Note, *, paused: bool) -> bool:
+def change_stream(owner: DatabaseEndpoint, stream: str, by: Author, *, paused: bool) -> bool:
     """Pause a stream or let it go on; False when it was so already.
 
     Raises Problem 404 for an unknown stream, 409 when messages are lost.
@@ -79,15 +70,11 @@ def change_stream(owner: DatabaseEndpoint, stream: str, note: Note, *, paused: b
         with connect(owner) as connection:
             if registered_stream(connection, stream) is None:
                 raise Problem(404, "no-such-stream", "There is no stream of this name.")
-            is_changed = (halts.pause if paused else halts.resume)(connection, stream)
-            if is_changed:
-                action = "stream.pause" if paused else "stream.resume"
-                audit.record(connection, note(action, stream, {}))
+            return (audited.pause if paused else audited.resume)(connection, stream, by)
     except InputError as error:
         raise Problem(409, "messages-lost", f"{error}.") from error
     except ServiceError as error:
         raise _away(error) from error
-    return is_changed
 
 
 def _refuse_same_version(connection: Connection, contract: Contract) -> None:

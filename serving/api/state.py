@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from insight.audit import Author
 from serving.access.masking import mask_customers
 from serving.access.permissions import Permission, Principal
 from serving.access.rate_limit import RateLimiter
@@ -120,3 +121,9 @@ def serving_of(connection: HTTPConnection) -> Serving:
     serving = connection.app.state.serving
     assert isinstance(serving, Serving)
     return serving
+
+
+def author_of(request: HTTPConnection, principal: Principal) -> Author:
+    """Who makes a change, as the audit log has it."""
+    client = request.client.host if request.client else None
+    return Author(principal.actor, request.state.request_id, client)

@@ -98,6 +98,24 @@ class Question(Request):
     )
 
 
+class SegmentWorker(Answer):
+    """A process that keeps segments up to date, and the version of one segment that it runs."""
+
+    model_config = example(
+        worker="host-4711-9f3a",
+        version=2,
+        refused_version=3,
+        reason="stream returns is not registered",
+        seen_at="2026-03-01T12:00:02Z",
+    )
+
+    worker: str = Field(description="Host and process.")
+    version: int | None = Field(description="The version that it runs.")
+    refused_version: int | None = Field(description="A version that it refuses.")
+    reason: str | None = Field(description="Why it refuses that.")
+    seen_at: Moment
+
+
 class SegmentByRule(Answer):
     """A segment at a glance."""
 
@@ -109,6 +127,15 @@ class SegmentByRule(Answer):
         members=412,
         as_of="2026-03-01T12:00:01Z",
         refused=None,
+        workers=[
+            {
+                "worker": "host-4711-9f3a",
+                "version": 2,
+                "refused_version": None,
+                "reason": None,
+                "seen_at": "2026-03-01T12:00:02Z",
+            }
+        ],
     )
 
     segment: SegmentSlug
@@ -118,6 +145,7 @@ class SegmentByRule(Answer):
     members: int = Field(description="Customers in it.")
     as_of: Moment | None
     refused: str | None = Field(description="Why the runtime does not run the active version.")
+    workers: list[SegmentWorker] = Field(description="Processes at work; last seen first.")
 
 
 class SegmentsByRule(Answer):

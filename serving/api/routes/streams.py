@@ -9,7 +9,6 @@ from psycopg import sql
 from starlette.requests import Request
 from starlette.responses import Response
 
-from insight.audit import AuditEvent
 from insight.database import DatabaseEndpoint
 from serving.access.permissions import Permission, Principal
 from serving.api import onboarding
@@ -26,7 +25,7 @@ from serving.api.pages import Cursor, Filter, Limit, Listing, Page, json_answer
 from serving.api.problems import Problem
 from serving.api.repetition import IdempotencyKey
 from serving.api.routes.identifiers import StreamPath
-from serving.api.state import serving_of
+from serving.api.state import author_of, serving_of
 
 router = APIRouter(prefix="/streams", tags=["streams"])
 
@@ -114,8 +113,9 @@ async def _registered(
     request: Request, principal: Principal, body: bytes, *, is_json: bool
 ) -> Response:
     contract, document = await asyncio.to_thread(read_document, body, is_json=is_json)
+    by = author_of(request, principal)
     made = await asyncio.to_thread(
-        onboarding.register_stream, _owner(request), contract, document, _note(request, principal)
+        onboarding.register_stream, _owner(request), contract, document, by
     )
     answer = Registration(
         stream=made.stream,
@@ -159,10 +159,10 @@ async def _changed(
     *,
     paused: bool,
 ) -> Response:
-    note = _note(request, principal)
+    by = author_of(request, principal)
 
     async def done() -> Response:
-        await asyncio.to_thread(change_stream, _owner(request), stream, note, paused=paused)
+        await asyncio.to_thread(change_stream, _owner(request), stream, by, paused=paused)
         return await _progress(request, stream)
 
     repetition = serving_of(request).repetition
@@ -184,16 +184,6 @@ async def _progress(request: Request, stream: str) -> Response:
 
 def _owner(request: Request) -> DatabaseEndpoint:
     return serving_of(request).options.owner
-
-
-def _note(request: Request, principal: Principal) -> onboarding.Note:
-    request_id: str = request.state.request_id
-    client = request.client.host if request.client else None
-
-    def note(action: str, stream: str, detail: dict[str, object]) -> AuditEvent:
-        return AuditEvent(principal.actor, action, f"stream:{stream}", detail, request_id, client)
-
-    return note
 
 
 @router.get("/{stream}/partitions", response_model=Page[PartitionProgress])

@@ -7,7 +7,6 @@ from fastapi import Path
 from starlette.requests import Request
 
 from insight.database import DatabaseEndpoint
-from segmentation.store.versions import Author
 from serving.access.permissions import Permission, Principal
 from serving.api.gate import Needs
 from serving.api.state import serving_of
@@ -30,9 +29,3 @@ def reader_of(request: Request) -> DatabaseEndpoint:
 def owner_of(request: Request) -> DatabaseEndpoint:
     """As the owner of the warehouse: for raw rows and changes."""
     return serving_of(request).options.owner
-
-
-def author_of(request: Request, principal: Principal) -> Author:
-    """Who makes a change, as the audit log has it."""
-    client = request.client.host if request.client else None
-    return Author(principal.actor, request.state.request_id, client)

@@ -13,10 +13,10 @@ from serving.access.permissions import Principal
 from serving.api.models.segments import Activation, Reversion, VersionOfSegment
 from serving.api.repetition import IdempotencyKey
 from serving.api.routes.identifiers import SegmentPath
-from serving.api.routes.segments.callers import TAGS, Activator, author_of, owner_of
+from serving.api.routes.segments.callers import TAGS, Activator, owner_of
 from serving.api.routes.segments.shown import version_answer
 from serving.api.rules import Work, change
-from serving.api.state import serving_of
+from serving.api.state import author_of, serving_of
 
 router = APIRouter(prefix="/segments", tags=TAGS)
 

@@ -28,10 +28,11 @@ from serving.api.pages import json_answer
 from serving.api.problems import InvalidPart, Problem
 from serving.api.repetition import IdempotencyKey
 from serving.api.routes.identifiers import SegmentPath
-from serving.api.routes.segments.callers import TAGS, Reader, Version, Writer, author_of, reader_of
+from serving.api.routes.segments.callers import TAGS, Reader, Version, Writer, reader_of
 from serving.api.routes.segments.changes import IfMatch, changed, version_number
 from serving.api.routes.segments.shown import version_answer, version_shown
 from serving.api.rules import ask, read_rule
+from serving.api.state import author_of
 
 router = APIRouter(prefix="/segments", tags=TAGS)
 
