@@ -6,6 +6,7 @@ customers that have one. The marts stay the source of truth: the lookups can be 
 and one that is not refreshed for a week ends by itself.
 """
 
+import itertools
 from datetime import datetime
 
 import orjson
@@ -53,7 +54,7 @@ def publish_segments(database: DatabaseEndpoint, endpoint: RedisEndpoint) -> int
 
 
 def _replace_lookups(database: DatabaseEndpoint, client: redis.Redis) -> int:
-    client.delete(_UNFINISHED)
+    client.unlink(_UNFINISHED)
     written = 0
     with connect(database) as connection, connection.cursor("segments") as cursor:
         cursor.execute(
@@ -85,10 +86,17 @@ def _write(client: redis.Redis, rows: list[tuple[object, ...]]) -> None:
 
 
 def _remove_others(client: redis.Redis) -> None:
-    gone = client.sdiff([_MEMBERS, _UNFINISHED])
-    for customer_id in gone:
-        client.delete(lookup_key(str(customer_id)))
-    if client.exists(_UNFINISHED):
-        client.rename(_UNFINISHED, _MEMBERS)
-    else:
-        client.delete(_MEMBERS)
+    """In small steps: Redis answers nobody else during one of them."""
+    known = client.sscan_iter(_MEMBERS, count=_BATCH)
+    while some := list(itertools.islice(known, _BATCH)):
+        is_there = client.smismember(_UNFINISHED, some)
+        gone = [
+            lookup_key(str(name)) for name, is_in in zip(some, is_there, strict=True) if not is_in
+        ]
+        if gone:
+            client.unlink(*gone)
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.unlink(_MEMBERS)
+        if client.exists(_UNFINISHED):
+            pipeline.rename(_UNFINISHED, _MEMBERS)
+        pipeline.execute()

@@ -78,7 +78,7 @@ def _load(database: DatabaseEndpoint, stop: threading.Event) -> None:
                 """insert into segmentation.membership_changes
                        (segment, customer_id, version, change, as_of)
                    select 'spenders', lpad(n::text, 6, '0'), 1, 'entered', now()
-                   from generate_series(%s, %s) as n""",
+                   from generate_series(%s::bigint, %s) as n""",
                 (loaded, loaded + _CHANGES - 1),
             )
             connection.commit()
