@@ -214,7 +214,7 @@ def ask_changed(
                     continue
             done.asked += len(customers)
             done.changes[each.segment] = len(told)
-            asking.changed[SEGMENT_SOURCE + each.segment] = set(told)
+            asking.note(each, told)
             _keep_place(connection, each, as_of, place.traits_state)
         if done.changes:
             before_commit()
@@ -297,6 +297,12 @@ class _Asking:
         }
         self._spans = {each.segment: self._moved(each) for each in self.pipelines}
         self._customers: dict[object, set[str] | None] = {}
+
+    def note(self, pipeline: Pipeline, customers: Iterable[str]) -> None:
+        """For the segments that read this one: beside those whom `ask_all` noted before."""
+        noted = self.changed.setdefault(SEGMENT_SOURCE + pipeline.segment, set())
+        if noted is not None:
+            noted.update(customers)
 
     def customers_of(self, pipeline: Pipeline) -> set[str] | None:
         """Whose answer can be another one than the last time; None for everybody."""

@@ -338,6 +338,22 @@ def test_rules_that_share_measures_are_asked_as_if_alone(
     assert _changes(warehouse)[-1] == ("s2", "C2", "entered", [{"holds": True, "found": 15}])
 
 
+def test_who_entered_at_a_new_version_is_asked_about_by_readers_whatever_else_arrived(
+    warehouse: Connection, place: DatabaseEndpoint
+) -> None:
+    keeper = keeper_of(warehouse, place)
+    activate(warehouse, spenders(9))
+    activate(warehouse, rule_of({"kind": "member", "segment": "spenders"}, name="readers",
+                                population=["retail"]))  # fmt: skip
+    land(warehouse, {"transactions": [sale(1, "C1", START, 10), sale(2, "C2", START, 5)]})
+    catch_up(keeper)
+    assert members(warehouse) == {"spenders": {"C1"}, "readers": {"C1"}}
+    activate(warehouse, spenders(4))
+    land(warehouse, {"transactions": [sale(3, "C3", START, 1)]})
+    catch_up(keeper)
+    assert members(warehouse) == {"spenders": {"C1", "C2"}, "readers": {"C1", "C2"}}
+
+
 def test_many_customers_at_once_are_asked_together(
     warehouse: Connection, place: DatabaseEndpoint
 ) -> None:
