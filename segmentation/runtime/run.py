@@ -283,8 +283,8 @@ class Keeper:
         """Ask whose answer can have changed; whether there was anything new.
 
         1. Judge what the loader has loaded, and note whose it is: a transaction a stream.
-        2. Ask everybody about segments that are new, or whose customers changed unseen; and empty
-           those that were retired: a transaction a segment.
+        2. Ask everybody about segments that are new, or whose customers changed unseen, a few
+           seconds long; and empty those that were retired: a transaction a segment.
         3. Ask the others about those customers only: one transaction.
         A crash between any two leaves notes, or a place, from which the next look goes on.
         """
@@ -380,8 +380,11 @@ class Keeper:
         places = rounds.read_places(self._connection)
         traits = rounds.traits_state(self._connection)
         read = readers_of(self._order)
-        changed = 0
+        changed, began = 0, time.monotonic()
         for each in self._order:
+            # The others have their turn, and configurations theirs, while many are asked at first.
+            if changed and time.monotonic() - began >= self._options.poll_seconds:
+                break
             if rounds.wants_all(each, places.get(each.segment), traits) and self._rested(each):
                 changed += 1 + self._ask_all_of(each, is_read=each.segment in read)
         return changed
