@@ -190,7 +190,8 @@ def ask_changed(
     as `share_from` ask as of one moment, they first find together who changed.
     """
     done = Round()
-    shared.create_tables(connection)
+    if len(pipelines) >= share_from:
+        shared.create_tables(connection)
     with one_snapshot(connection):
         asking = _Asking(connection, pipelines, catalogue, wall)
         screened = asking.screen(shared, share_from)
