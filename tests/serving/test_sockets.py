@@ -614,8 +614,10 @@ def test_a_message_that_is_too_large_closes(listen: Listen) -> None:
 def test_who_says_too_much_is_closed(listen: Listen, api: RunningApi) -> None:
     listener = listen("", api.key(Role.viewer, requests_per_minute=5))
     listener.next(of="topics")
-    for _ in range(12):
-        listener.say(op="ping")
+    # The server may close while the client still talks.
+    with contextlib.suppress(ConnectionClosed):
+        for _ in range(12):
+            listener.say(op="ping")
     assert listener.closing()[0] == 4429
 
 
