@@ -5,11 +5,25 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from benchmarks import anomalies, associations, batch_load, machine, readme, rfm, segmentation
+from benchmarks import (
+    anomalies,
+    associations,
+    batch_load,
+    live,
+    machine,
+    readme,
+    rfm,
+    rules,
+    segmentation,
+)
+from benchmarks.api import plan as api_plan
 from benchmarks.comparison import Comparison
 from benchmarks.lifetime import plan as lifetime_plan
 from benchmarks.lifetime.report import report as report_lifetime
 from benchmarks.lifetime.run import run as run_lifetime
+from benchmarks.membership import plan as membership_plan
+from benchmarks.membership.report import report as report_membership
+from benchmarks.membership.run import run as run_membership
 from benchmarks.own_services import own_services
 from benchmarks.streams import plan
 from benchmarks.streams.report import report
@@ -20,8 +34,10 @@ from benchmarks.warehouse.report import report as report_warehouse
 from benchmarks.warehouse.run import run as run_warehouse
 
 _NAMES = (
-    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "warehouse", "streams",
+    "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "rules", "membership",
+    "live", "warehouse", "streams", "api",
 )  # fmt: skip
+_OPTIONS_OF_MEMBERSHIP = ("events", "rules", "rate", "seconds", "faster", "backlog")
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 
@@ -42,10 +58,18 @@ def main() -> None:
         readme.write("anomalies", result)
     if "associations" in names:
         _associations()
+    if "rules" in names:
+        _rules(arguments.events)
+    if "membership" in names:
+        _membership(arguments)
+    if "live" in names:
+        _live(arguments)
     if "warehouse" in names:
         _warehouse(arguments)
     if "streams" in names:
         _streams(arguments)
+    if "api" in names:
+        _api(arguments)
 
 
 def _arguments() -> argparse.Namespace:
@@ -62,14 +86,28 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument_group("rfm", "As with streams.").add_argument(
         "--orders", type=int, default=rfm.ORDERS
     )
+    parser.add_argument_group("rules", "As with streams.").add_argument(
+        "--events", type=int, default=rules.EVENTS
+    )
+    membership = parser.add_argument_group("membership", "As with streams.")
+    for name in _OPTIONS_OF_MEMBERSHIP:
+        size = getattr(membership_plan.Options(), name)
+        membership.add_argument(f"--membership-{name}", type=int, default=size)
     lifetime = parser.add_argument_group("lifetime", "As with streams.")
     sizes = lifetime_plan.Options()
     lifetime.add_argument("--customers", type=int, default=sizes.customers)
     lifetime.add_argument("--lifetime-rounds", type=int, default=sizes.rounds)
+    of_live = parser.add_argument_group("live", "As with streams.")
+    of_live.add_argument("--live-customers", type=int, default=live.CUSTOMERS)
+    of_live.add_argument("--movements", type=int, default=live.EVENTS)
     warehouse = parser.add_argument_group("warehouse", "As with streams.")
     for name in _OPTIONS_OF_THE_WAREHOUSE:
         size = getattr(warehouse_plan.Options(), name)
         warehouse.add_argument(f"--{name.replace('_', '-')}", type=int, default=size)
+    api = parser.add_argument_group("api", "As with streams.")
+    for name in ("rate", "seconds", "rounds", "sockets"):
+        size = getattr(api_plan.Options(), name)
+        api.add_argument(f"--api-{name}", type=int, default=size)
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(_NAMES):
         parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(_NAMES)}")
@@ -117,6 +155,27 @@ def _rfm(orders: int) -> None:
         readme.write("rfm", content)
 
 
+def _rules(events: int) -> None:
+    if events < rules.FEWEST_EVENTS:
+        sys.exit(f"python -m benchmarks: there must be {rules.FEWEST_EVENTS:,} events")
+    content = rules.report(rules.run(events))
+    sys.stdout.write(f"\n{content}\n")
+    if events == rules.EVENTS:
+        readme.write("rules", content)
+
+
+def _membership(arguments: argparse.Namespace) -> None:
+    sizes = {name: getattr(arguments, f"membership_{name}") for name in _OPTIONS_OF_MEMBERSHIP}
+    try:
+        options = membership_plan.Options(**sizes)
+    except ValueError as error:
+        sys.exit(f"python -m benchmarks: {error}")
+    content = report_membership(run_membership(options), options)
+    sys.stdout.write(f"\n{content}\n")
+    if options.is_whole:
+        readme.write("membership", content)
+
+
 def _lifetime(arguments: argparse.Namespace) -> None:
     try:
         options = lifetime_plan.Options(arguments.customers, arguments.lifetime_rounds)
@@ -126,6 +185,16 @@ def _lifetime(arguments: argparse.Namespace) -> None:
     sys.stdout.write(f"\n{report_lifetime(results)}\n")
     if options.is_whole:
         readme.write("lifetime", report_lifetime(results))
+
+
+def _live(arguments: argparse.Namespace) -> None:
+    customers, movements = arguments.live_customers, arguments.movements
+    if customers < 300 or movements < 20:
+        sys.exit("python -m benchmarks: there must be 300 customers and 20 movements")
+    content = live.report(live.run(customers, movements))
+    sys.stdout.write(f"\n{content}\n")
+    if (customers, movements) == (live.CUSTOMERS, live.EVENTS):
+        readme.write("live", content)
 
 
 def _associations() -> None:
@@ -158,6 +227,26 @@ def _streams(arguments: argparse.Namespace) -> None:
     sys.stdout.write(f"\n{report(results)}\n")
     if options.is_whole:
         readme.write("streams", report(results))
+
+
+def _api(arguments: argparse.Namespace) -> None:
+    # The web framework is needed by this part only.
+    from benchmarks.api.run import report as report_api
+    from benchmarks.api.run import run as run_api
+
+    try:
+        options = api_plan.Options(
+            arguments.api_rate,
+            arguments.api_seconds,
+            arguments.api_rounds,
+            arguments.api_sockets,
+        )
+    except ValueError as error:
+        sys.exit(f"python -m benchmarks: {error}")
+    content = report_api(run_api(options), options)
+    sys.stdout.write(f"\n{content}\n")
+    if options.is_whole:
+        readme.write("api", content)
 
 
 if __name__ == "__main__":

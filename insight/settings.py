@@ -65,6 +65,10 @@ class Settings(BaseSettings):
         description="where customer segments are kept: the dbt seed, the table"
         " ml.customer_segments, or the table past 50,000 customers (auto)",
     )
+    segment_clock: Literal["events", "wall"] = Field(
+        default="events",
+        description="as of when segments by rule are asked: the newest event, or the time of day",
+    )
     lifetime_value_days: int = Field(
         default=90, ge=1, le=1825, description="how far ahead customer lifetime value looks"
     )
@@ -112,6 +116,31 @@ class Settings(BaseSettings):
     newsapi_url: str = Field(default="https://newsapi.org", description="where `--live` polls news")
     simulation_speed: float = Field(
         default=600.0, gt=0, description="how many simulated seconds pass in one real second"
+    )
+
+    api_port: int = Field(
+        default=8000, ge=0, le=65535, description="port of the API; 0: a free one"
+    )
+    api_host: str = Field(default="127.0.0.1", description="address on which the API is served")
+    api_secret: SecretStr | None = Field(
+        default=None,
+        description="secret from which those of the API are derived; by default generated and kept",
+    )
+    api_requests_per_minute: int = Field(
+        default=6_000, ge=1, description="requests that a caller of the API may make in a minute"
+    )
+    api_connections: int = Field(
+        default=8, ge=1, le=30, description="most connections of the API that read the warehouse"
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="issuer of the bearer tokens that the API takes besides keys"
+    )
+    oidc_audience: str | None = Field(default=None, description="audience that they must be for")
+    oidc_jwks_url: str | None = Field(
+        default=None, description="where the issuer publishes the keys that sign them"
+    )
+    oidc_role_claim: str = Field(
+        default="role", min_length=1, description="claim that holds the role or a list of them"
     )
 
     metrics_port: int = Field(

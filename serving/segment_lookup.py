@@ -1,13 +1,15 @@
 """Each customer's segment by key in Redis, for applications that ask for one customer.
 
-`insight:customer-segment:<customer_id>` is a hash of segment_id, segment_name and updated_at
-(ISO 8601, UTC); the set `insight:customer-segments` holds the customers that have one. The marts
-stay the source of truth: the lookups can be rebuilt at any time, and one that is not refreshed
-for a week ends by itself.
+`insight:customer-segment:<customer_id>` is a JSON object of customer_id, segment_id, segment_name
+and updated_at (ISO 8601, UTC), as the API answers it; the set `insight:customer-segments` holds the
+customers that have one. The marts stay the source of truth: the lookups can be rebuilt at any time,
+and one that is not refreshed for a week ends by itself.
 """
 
+import itertools
 from datetime import datetime
 
+import orjson
 import redis
 
 from insight.database import DatabaseEndpoint, connect
@@ -23,6 +25,15 @@ _BATCH = 1_000
 def lookup_key(customer_id: str) -> str:
     """The Redis key of one customer's lookup."""
     return f"insight:customer-segment:{customer_id}"
+
+
+def is_lookup_of(customer_id: str, value: bytes) -> bool:
+    """Whether a value is one customer's lookup, and not something else under its key."""
+    return value.startswith(_beginning(customer_id)) and value.endswith(b"}")
+
+
+def _beginning(customer_id: str) -> bytes:
+    return b'{"customer_id":' + orjson.dumps(customer_id) + b',"segment_id":'
 
 
 def publish_segments(database: DatabaseEndpoint, endpoint: RedisEndpoint) -> int:
@@ -43,7 +54,7 @@ def publish_segments(database: DatabaseEndpoint, endpoint: RedisEndpoint) -> int
 
 
 def _replace_lookups(database: DatabaseEndpoint, client: redis.Redis) -> int:
-    client.delete(_UNFINISHED)
+    client.unlink(_UNFINISHED)
     written = 0
     with connect(database) as connection, connection.cursor("segments") as cursor:
         cursor.execute(
@@ -61,20 +72,31 @@ def _write(client: redis.Redis, rows: list[tuple[object, ...]]) -> None:
     with client.pipeline(transaction=False) as pipeline:
         for customer_id, segment_id, segment_name, updated_at in rows:
             assert isinstance(updated_at, datetime)
-            key = lookup_key(str(customer_id))
-            pipeline.hset(key, "segment_id", str(segment_id))
-            pipeline.hset(key, "segment_name", str(segment_name))
-            pipeline.hset(key, "updated_at", updated_at.isoformat())
-            pipeline.expire(key, _SECONDS_TO_LIVE)
+            value = orjson.dumps(
+                {
+                    "customer_id": str(customer_id),
+                    "segment_id": segment_id,
+                    "segment_name": segment_name,
+                    "updated_at": updated_at.isoformat(),
+                }
+            )
+            pipeline.set(lookup_key(str(customer_id)), value, ex=_SECONDS_TO_LIVE)
             pipeline.sadd(_UNFINISHED, str(customer_id))
         pipeline.execute()
 
 
 def _remove_others(client: redis.Redis) -> None:
-    gone = client.sdiff([_MEMBERS, _UNFINISHED])
-    for customer_id in gone:
-        client.delete(lookup_key(str(customer_id)))
-    if client.exists(_UNFINISHED):
-        client.rename(_UNFINISHED, _MEMBERS)
-    else:
-        client.delete(_MEMBERS)
+    """In small steps: Redis answers nobody else during one of them."""
+    known = client.sscan_iter(_MEMBERS, count=_BATCH)
+    while some := list(itertools.islice(known, _BATCH)):
+        is_there = client.smismember(_UNFINISHED, some)
+        gone = [
+            lookup_key(str(name)) for name, is_in in zip(some, is_there, strict=True) if not is_in
+        ]
+        if gone:
+            client.unlink(*gone)
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.unlink(_MEMBERS)
+        if client.exists(_UNFINISHED):
+            pipeline.rename(_UNFINISHED, _MEMBERS)
+        pipeline.execute()

@@ -213,3 +213,26 @@ left join totals using (stream)
 left join present on present.stream = totals.stream and present.cluster_id = totals.cluster_id
 left join streaming.producer_status as producer on producer.stream = streams.stream
 """
+
+PARTITION_VIEW = """
+create or replace view streaming.partition_status as
+select
+    stream,
+    topic,
+    partition,
+    partition_id,
+    cluster_id,
+    state,
+    state_reason,
+    first_offset,
+    next_offset,
+    high_watermark,
+    greatest(high_watermark - next_offset, 0) as lag,
+    rows_total,
+    quarantined_total,
+    gap_total,
+    last_event_at,
+    last_commit_at,
+    claimed_at
+from streaming.stream_progress
+"""

@@ -7,7 +7,8 @@ from psycopg import sql
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.errors import IntegrityError
 from streaming.contract import Contract
-from streaming.records import RECORDS, STATUS_VIEW
+from streaming.onboarding import ONBOARDING_VIEW
+from streaming.records import PARTITION_VIEW, RECORDS, STATUS_VIEW
 
 SCHEMA = "streaming"
 
@@ -33,6 +34,8 @@ def create_tables(database: DatabaseEndpoint, contracts: Sequence[Contract]) -> 
         for contract in contracts:
             create_raw_table(connection, contract)
         connection.execute(STATUS_VIEW)
+        connection.execute(PARTITION_VIEW)
+        connection.execute(ONBOARDING_VIEW)
 
 
 def _refuse_older_layout(connection: Connection) -> None:

@@ -40,6 +40,17 @@ def ensure_topics(kafka: KafkaEndpoint, contracts: Sequence[Contract]) -> dict[s
         raise kafka_unavailable(kafka, error) from error
 
 
+def ensure_topic(kafka: KafkaEndpoint, topic: str, partitions: int, retention_seconds: int) -> None:
+    """Create one topic that no contract describes, if it is missing. Raises ServiceError."""
+    try:
+        if not kafka.embedded:
+            _create(kafka, [_new_topic(topic, partitions, retention_seconds)])
+        producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 3})
+        _partitions(producer, topic)
+    except KafkaException as error:
+        raise kafka_unavailable(kafka, error) from error
+
+
 def topic_ids(kafka: KafkaEndpoint, topics: Sequence[str]) -> dict[str, str]:
     """Kafka's own id of each topic that exists: a topic made anew under its name has another one.
 
@@ -97,17 +108,22 @@ def kafka_unavailable(kafka: KafkaEndpoint, error: KafkaException) -> ServiceErr
 
 
 def _create_missing(kafka: KafkaEndpoint, contracts: Sequence[Contract]) -> None:
+    _create(
+        kafka,
+        [_new_topic(each.topic, each.partitions, each.retention_seconds) for each in contracts],
+    )
+
+
+def _new_topic(name: str, partitions: int, retention_seconds: int) -> NewTopic:
+    return NewTopic(
+        name, num_partitions=partitions, config={"retention.ms": str(retention_seconds * 1000)}
+    )
+
+
+def _create(kafka: KafkaEndpoint, topics: Sequence[NewTopic]) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 3})
     known = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
-    missing = [
-        NewTopic(
-            each.topic,
-            num_partitions=each.partitions,
-            config={"retention.ms": str(each.retention_seconds * 1000)},
-        )
-        for each in contracts
-        if each.topic not in known
-    ]
+    missing = [each for each in topics if each.topic not in known]
     if missing:
         created = admin.create_topics(missing, request_timeout=_TIMEOUT_SECONDS)
         for future in created.values():

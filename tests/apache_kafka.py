@@ -1,5 +1,6 @@
 """A real Apache Kafka for the tests, from its jars: needs Java 17 and Maven, no Docker."""
 
+import fcntl
 import shutil
 import subprocess
 import time
@@ -113,12 +114,15 @@ def apache_kafka(folder: Path) -> Iterator[KafkaEndpoint]:
 
 
 def _fetch_jars() -> None:
-    if _JARS.exists():
-        return
-    unfinished = _FOLDER / "jars.new"
-    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={unfinished}"]
-    subprocess.run(["mvn", "-q", "-B", "-f", str(_POM), *goal], check=True)
-    unfinished.rename(_JARS)
+    """Once, however many processes ask for them at the same time."""
+    with open(_POM) as pom:
+        fcntl.flock(pom, fcntl.LOCK_EX)
+        if _JARS.exists():
+            return
+        unfinished = _FOLDER / "jars.new"
+        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={unfinished}"]
+        subprocess.run(["mvn", "-q", "-B", "-f", str(_POM), *goal], check=True)
+        unfinished.rename(_JARS)
 
 
 def _java(main_class: str, *arguments: str) -> str:

@@ -29,6 +29,7 @@ class Workplace:
         return {
             **{name: value for name, value in os.environ.items() if name not in external},
             "INSIGHT_HOME": str(self.home),
+            "INSIGHT_API_PORT": "0",
             "INSIGHT_DBT_PROJECT_DIR": str(self.dbt_project),
             "COLUMNS": "120",
         }

@@ -50,6 +50,11 @@ class Running:
                 _input(each).write("go\n")
                 _input(each).flush()
 
+    def close_input(self) -> None:
+        """Ask those that wait for the end of their input to come to an end."""
+        for each in self.processes:
+            _input(each).close()
+
     def ended(self) -> bool:
         """All have ended. Raises RuntimeError when one of them failed."""
         for each in self.processes:

@@ -10,7 +10,21 @@ import typer
 from rich.markup import escape
 
 from insight import log
-from insight.cli import anomalies, job, lab, quarantine, roles, services, streams, warehouse
+from insight.cli import (
+    anomalies,
+    audit,
+    job,
+    keys,
+    lab,
+    live,
+    quarantine,
+    roles,
+    segment_rules,
+    segments,
+    services,
+    streams,
+    warehouse,
+)
 from insight.cli.state import err
 from insight.errors import InsightError
 from insight.settings import load_settings
@@ -23,13 +37,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (job, warehouse, roles):
+for part in (job, warehouse, roles, live, segment_rules):
     part.add_commands(app)
 app.add_typer(services.app, name="services")
 app.add_typer(streams.app, name="streams")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(lab.app, name="lab")
 app.add_typer(anomalies.app, name="anomalies")
+app.add_typer(segments.app, name="segments")
+app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 
 
 @app.callback()

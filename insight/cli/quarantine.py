@@ -1,8 +1,5 @@
 """`insight quarantine`: messages that could not be loaded."""
 
-import os
-import pwd
-import socket
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from insight.cli.author import me
 from insight.cli.report import print_rows
 from insight.cli.state import out, settings_of
 from insight.database import Connection, connect
@@ -157,7 +155,9 @@ def replay(
         contracts = open_registry(services.database, load_contracts())
         with connect(services.database, autocommit=True) as connection:
             ids = _known_ids(connection, numbers) if numbers else selected_ids(connection, chosen)
-            report = replay_messages(connection, contracts, ids, _decided(reason), mended)
+            report = replay_messages(
+                connection, contracts, ids, Resolution(me().actor, reason), mended
+            )
     _print_report(report, len(ids))
 
 
@@ -182,15 +182,6 @@ def _known_ids(connection: Connection, numbers: Sequence[int]) -> list[int]:
     return [quarantined_message(connection, each).quarantine_id for each in numbers]
 
 
-def _decided(reason: str) -> Resolution:
-    """Who is at work here: the account, as the operating system knows it."""
-    try:
-        account = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        account = str(os.getuid())
-    return Resolution(f"{account}@{socket.gethostname()}", reason)
-
-
 def _print_report(report: ReplayReport, chosen: int) -> None:
     already = chosen - len(report.landed) - len(report.refused)
     replayed = f", {already:,} were replayed before" if already else ""
@@ -210,5 +201,5 @@ def ignore(
     """Put messages aside for good: they stay stored, and no longer count as open."""
     with open_services(settings_of(context)) as services, connect(services.database) as connection:
         ids = _known_ids(connection, numbers)
-        ignored = ignore_messages(connection, ids, _decided(reason))
+        ignored = ignore_messages(connection, ids, Resolution(me().actor, reason))
     out.print(f"{ignored:,} ignored, {len(ids) - ignored:,} were not open")

@@ -1,6 +1,8 @@
 """The long-lived roles: one command and one process each, all of them in `insight up`."""
 
+import gc
 import threading
+from contextlib import closing
 from dataclasses import replace
 from typing import Annotated
 
@@ -23,7 +25,7 @@ from streaming.run import SimulationOptions, StreamOptions, run_loader, run_prod
 
 
 def add_commands(app: typer.Typer) -> None:
-    for command in (produce, load_streams, schedule, up):
+    for command in (produce, load_streams, schedule, api, up):
         app.command()(command)
 
 
@@ -146,4 +148,44 @@ def schedule(
             every,
             test_every=test_every,
             meter=meter,
+        )
+
+
+def api(
+    context: typer.Context,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="0: a free one. Default: INSIGHT_API_PORT."),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. Default: INSIGHT_API_HOST.")
+    ] = None,
+    metrics_port: MetricsPort = None,
+) -> None:
+    """Serve the HTTP API, until stopped; keys come from insight keys create."""
+    # Web framework and cryptography take a second to import, which other commands need not wait.
+    from serving.api.app import create_server_app
+    from serving.api.meter import ApiMeter
+    from serving.api.options import api_options
+    from serving.api.run import listen, serve
+
+    settings = settings_of(context)
+    meter = ApiMeter()
+    with (
+        closing(
+            listen(host or settings.api_host, settings.api_port if port is None else port)
+        ) as listening,
+        metrics_of(meter, settings, metrics_port),
+        open_services(settings) as services,
+    ):
+        options = api_options(settings, services.database, services.redis)
+        app = create_server_app(options, meter)
+        # It lives as long as the server: a collector that visits it over and over stalls requests.
+        gc.collect()
+        gc.freeze()
+        serve(
+            app,
+            listening,
+            stop_requested_by_signal().stop,
+            lambda address: out.print(f"API       {address}/v1", markup=False),
         )

@@ -38,6 +38,22 @@ _QUERIES = {
                to_char(round(coalesce(sum(total_revenue), 0)), 'FM999,999,999,990') as revenue
         from marts.fct_customer_segments group by 1 order by sum(total_revenue) desc
         """,
+    # Members are counted by `insight segments list`: of large segments that takes a while.
+    "segmentation.pipelines": """
+        select segment, version,
+               to_char(as_of at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as as_of_utc
+        from segmentation.pipelines order by segment
+        """,
+    "segmentation.rule_workers": """
+        select worker from segmentation.rule_workers
+        where state = 'at work' and seen_at > now() - interval '10 seconds'
+        """,
+    "segmentation.live_customers": """
+        select segment, count(*) as customers,
+               to_char(max(last_updated) at time zone 'UTC', 'YYYY-MM-DD HH24:MI')
+                   as last_updated_utc
+        from segmentation.live_customers group by 1 order by 2 desc
+        """,
     "raw.loaded_files": """
         select source, rows, rejected, case when generated then 'generated' else file end as file,
                to_char(loaded_at, 'YYYY-MM-DD HH24:MI') as loaded_at_utc
@@ -62,7 +78,7 @@ class Snapshot:
 
 
 def print_status(database: DatabaseEndpoint) -> None:
-    """One table each for streams, loaders, models, segments and files."""
+    """One table each for streams, loaders, models, segments of each kind and files."""
     with connect(database) as connection:
         snapshot = take_snapshot(connection)
     for part in sections(snapshot, None):
@@ -86,6 +102,8 @@ def sections(now: Snapshot, before: Snapshot | None) -> list[RenderableType]:
         Group(Text("Loaders", style="bold"), _loaders(now)),
         Group(Text("Streaming models", style="bold"), *_models(now)),
         Group(Text("Segments", style="bold"), _plain(now.rows["marts.fct_customer_segments"])),
+        Group(Text("Segments by rule", style="bold"), *_rules(now)),
+        Group(Text("Live segments", style="bold"), _live(now)),
         Group(Text("Files", style="bold"), _plain(now.rows["raw.loaded_files"])),
     ]
 
@@ -144,6 +162,21 @@ def _models(now: Snapshot) -> Iterator[RenderableType]:
     yield line
     if row["reason"]:
         yield Text(str(row["reason"]), style=colour_of(Health.warning if is_well else Health.bad))
+
+
+def _rules(now: Snapshot) -> Iterator[RenderableType]:
+    rows = now.rows["segmentation.pipelines"]
+    if not rows:
+        yield Text("none in use; run: insight segments create FILE --activate")
+        return
+    yield _plain(rows)
+    if not now.rows["segmentation.rule_workers"]:
+        yield Text("not kept up to date; run: insight up", style=colour_of(Health.warning))
+
+
+def _live(now: Snapshot) -> RenderableType:
+    rows = now.rows["segmentation.live_customers"]
+    return _plain(rows) if rows else Text("nothing yet; run: insight up")
 
 
 def _ago(seconds: object) -> str:

@@ -1,5 +1,6 @@
 """`insight streams`: contracts and the state of the streams, while everything runs."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,14 +9,16 @@ import typer
 from psycopg import sql
 from rich.markup import escape
 
+from insight.cli.author import me
 from insight.cli.report import fetch, print_rows
 from insight.cli.state import out, settings_of
 from insight.cli.stream_health import for_people
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.services import open_services
 from streaming.contract import Contract, document_text, load_contracts, read_contract
-from streaming.operating import halts
-from streaming.registry import Registration, known_stream, open_registry, register
+from streaming.onboarding import onboarding_of
+from streaming.operating import audited, halts
+from streaming.registry import Registration, known_stream, open_registry
 from streaming.registry import registered_streams as read_registry
 
 app = typer.Typer(
@@ -65,7 +68,7 @@ def register_contract(
     with open_services(settings_of(context)) as services:
         open_registry(services.database, load_contracts())
         with connect(services.database) as connection, connection.transaction():
-            made = register(connection, contract, document)
+            made = audited.register(connection, contract, document, me())
             if dry_run:
                 raise psycopg.Rollback
     _print_registration(made, contract, dry_run=dry_run)
@@ -147,11 +150,46 @@ def _of(query: str, stream: str) -> str:
     return query.format(stream=sql.Literal(stream).as_string())
 
 
+@app.command("progress")
+def show_progress(context: typer.Context, stream: Stream) -> None:
+    """How far a stream has come: registered, topic, first message, rows, models, flowing."""
+    with open_services(settings_of(context)) as services:
+        open_registry(services.database, load_contracts())
+        with connect(services.database) as connection:
+            known_stream(connection, stream)
+            row = onboarding_of(connection, stream)
+    assert row is not None
+    print_rows(["step", "reached", "detail"], _steps(row))
+    out.print(f"\nNow: {row['now']}", markup=False)
+
+
+def _steps(row: dict[str, object]) -> list[tuple[object, ...]]:
+    def yes(name: str) -> str:
+        return "yes" if row[name] else "no"
+
+    def at(name: str) -> str:
+        moment = row[name]
+        return f"{moment:%Y-%m-%d %H:%M:%S}" if isinstance(moment, datetime) else ""
+
+    models = row["models"]
+    assert isinstance(models, list)
+    return [
+        ("registered", "yes", f"{row['contract_version']}, {at('registered_at')}"),
+        ("topic made", yes("is_topic_made"), row["topic"]),
+        ("first message", yes("first_message_at"), at("first_message_at")),
+        ("loaded", yes("rows_total"), f"{row['rows_total']:,} rows, last {at('last_commit_at')}"),
+        ("quarantined", yes("quarantined_total"),
+         f"{row['quarantined_total']:,} messages, {row['quarantined_open']:,} open"),
+        ("modelled in dbt", yes("is_modelled"), ", ".join(models)),
+        ("flowing", yes("is_flowing"), row["state"]),
+    ]  # fmt: skip
+
+
 @app.command()
 def pause(context: typer.Context, stream: Stream) -> None:
     """Stop loading a stream until it is resumed; its messages wait in Kafka."""
     with open_services(settings_of(context)) as services, connect(services.database) as connection:
-        changed = halts.pause(connection, stream)
+        changed = audited.pause(connection, stream, me())
     out.print(f"{escape(stream)} {'is paused' if changed else 'was paused already'}.")
 
 
@@ -159,7 +197,7 @@ def pause(context: typer.Context, stream: Stream) -> None:
 def resume(context: typer.Context, stream: Stream) -> None:
     """Let a paused stream go on, or one that was halted by bad messages."""
     with open_services(settings_of(context)) as services, connect(services.database) as connection:
-        changed = halts.resume(connection, stream)
+        changed = audited.resume(connection, stream, me())
     out.print(f"{escape(stream)} {'goes on' if changed else 'was neither paused nor halted'}.")
 
 
@@ -185,7 +223,7 @@ def accept_gap(
 
 def _accept(database: DatabaseEndpoint, stream: str, losses: list[halts.Loss]) -> int:
     with connect(database) as connection:
-        return halts.accept_losses(connection, stream, losses)
+        return audited.accept_losses(connection, stream, losses, me())
 
 
 def _print_losses(losses: list[halts.Loss]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -50,16 +50,19 @@ def up(
     settings = settings_of(context)
     commands = chosen(role_commands(live=live, loaders=loaders), only or [])
     ports = _metrics_ports(list(commands), metrics_port)
+    # Chosen here, so that it is known now and stays when the role is started again.
+    api_port = settings.api_port or _free_port_beside(ports.values())
     with open_services(settings) as services, attached.lifeline(settings.home / "run") as lock:
         request = stop_requested_by_signal()
-        _print_addresses(services, ports)
+        api = f"http://{settings.api_host}:{api_port}/v1" if "api" in commands else None
+        _print_addresses(services, api, ports)
         log = MergedLog(
             sys.stdout,
             list(commands),
             colour=out.is_terminal and not out.no_color,
             on_closed=request.stop.set,
         )
-        code = Supervisor(_roles(lock, commands, ports), log).run(request)
+        code = Supervisor(_roles(lock, commands, ports, api_port), log).run(request)
     raise typer.Exit(code)
 
 
@@ -74,7 +77,8 @@ def role_commands(*, live: bool = False, loaders: int = 1) -> dict[str, list[str
         if contract.source is not None
     }
     extra = {f"load-streams-{number}": ["load-streams"] for number in range(2, loaders + 1)}
-    return {**producers, "load-streams": ["load-streams"], **extra, "schedule": ["schedule"]}
+    others = {name: [name] for name in ("schedule", "segment-live", "segment-rules", "api")}
+    return {**producers, "load-streams": ["load-streams"], **extra, **others}
 
 
 def chosen(commands: Mapping[str, list[str]], only: Sequence[str]) -> dict[str, list[str]]:
@@ -109,7 +113,15 @@ def _free_ports(count: int) -> list[int]:
     return list(ports)
 
 
-def _roles(lock: Path, commands: Mapping[str, list[str]], ports: Mapping[str, int]) -> list[Role]:
+def _free_port_beside(taken: Collection[int]) -> int:
+    while (port := free_port()) in taken:
+        pass
+    return port
+
+
+def _roles(
+    lock: Path, commands: Mapping[str, list[str]], ports: Mapping[str, int], api_port: int
+) -> list[Role]:
     return [
         Role(
             name,
@@ -118,15 +130,18 @@ def _roles(lock: Path, commands: Mapping[str, list[str]], ports: Mapping[str, in
                 **os.environ,
                 "COLUMNS": _LOG_COLUMNS,
                 "INSIGHT_METRICS_PORT": str(ports[name]),
+                "INSIGHT_API_PORT": str(api_port),
             },
         )
         for name, arguments in commands.items()
     ]
 
 
-def _print_addresses(services: Services, ports: Mapping[str, int]) -> None:
+def _print_addresses(services: Services, api: str | None, ports: Mapping[str, int]) -> None:
     out.print(f"Postgres  {services.database}", markup=False)
     out.print(f"Kafka     {services.kafka.bootstrap_servers}", markup=False)
+    if api:
+        out.print(f"API       {api}", markup=False)
     for name, port in ports.items():
         if port:
             out.print(f"Metrics   http://127.0.0.1:{port}/metrics  {name}", markup=False)

@@ -13,7 +13,7 @@ from typing import IO
 from insight.errors import ServiceError
 
 # Everything that the project puts into its home; `remove` touches nothing else.
-_KEPT_HERE = ("data", "dbt", "log", "models", "postgres*", "redis", "run", "spill")
+_KEPT_HERE = ("access.secret", "data", "dbt", "log", "models", "postgres*", "redis", "run", "spill")
 
 
 @dataclass(frozen=True)

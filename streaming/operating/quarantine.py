@@ -1,6 +1,6 @@
 """Messages in quarantine: look at them, choose some, put them aside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, LiteralString
@@ -9,8 +9,10 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from insight.audit import Author
 from insight.database import Connection
 from insight.errors import InputError
+from streaming.operating.audited import tell_audit_log
 
 OPEN, REPLAYED, IGNORED = "open", "replayed", "ignored"
 
@@ -58,7 +60,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Resolution:
-    """Who decided about messages, and why."""
+    """Who decided about messages, as the audit log has it (`cli:ada`), and why."""
 
     by: str
     reason: str
@@ -129,13 +131,31 @@ def selected_ids(connection: Connection, selection: Selection) -> list[int]:
 
 
 def ignore(connection: Connection, ids: Sequence[int], resolution: Resolution) -> int:
-    """Put open messages aside for good; returns how many were open."""
-    return connection.execute(
-        """update streaming.quarantine
-           set status = %s, resolved_at = now(), resolved_by = %s, resolution = %s
-           where quarantine_id = any(%s) and status = %s""",
-        (IGNORED, resolution.by, resolution.reason, list(ids), OPEN),
-    ).rowcount
+    """Put open messages aside for good, audited; returns how many were open."""
+    with connection.transaction():
+        rows = connection.execute(
+            """update streaming.quarantine
+               set status = %s, resolved_at = now(), resolved_by = %s, resolution = %s
+               where quarantine_id = any(%s) and status = %s returning stream, quarantine_id""",
+            (IGNORED, resolution.by, resolution.reason, list(ids), OPEN),
+        ).fetchall()
+        ignored: dict[str, list[int]] = {}
+        for stream, number in rows:
+            ignored.setdefault(str(stream), []).append(int(str(number)))
+        tell_resolved(connection, "quarantine.ignore", ignored, resolution)
+    return len(rows)
+
+
+def tell_resolved(
+    connection: Connection, action: str, ids: Mapping[str, Sequence[int]], resolution: Resolution
+) -> None:
+    """Append to the audit log, within the caller's transaction, which messages of which stream.
+
+    Call it last: from here to the end of the transaction nobody else can append.
+    """
+    for stream, numbers in ids.items():
+        tell_audit_log(connection, Author(resolution.by), action, stream,
+                       quarantine_ids=sorted(numbers), reason=resolution.reason)  # fmt: skip
 
 
 def _condition(selection: Selection) -> sql.Composable:

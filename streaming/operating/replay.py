@@ -1,8 +1,8 @@
 """Replay: messages in quarantine land after all, mended or under a mended contract.
 
 A message that lands keeps its place: its row has the partition and offset under which it was
-quarantined. Row and status change in one transaction, so it lands once, however often and by
-however many people it is replayed.
+quarantined. Row, status and audit log change in one transaction, so it lands once, however often
+and by however many people it is replayed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,13 @@ from insight.database import Connection
 from insight.errors import InputError, IntegrityError
 from streaming.contract import Contract
 from streaming.messages.codec import Codec, Headers, Rejection, storable
-from streaming.operating.quarantine import REPLAYED, Quarantined, Resolution, locked_messages
+from streaming.operating.quarantine import (
+    REPLAYED,
+    Quarantined,
+    Resolution,
+    locked_messages,
+    tell_resolved,
+)
 from streaming.tables import copy_statement
 
 # So many messages are locked and landed in one transaction.
@@ -47,11 +53,14 @@ def replay(
     for start in range(0, len(ids), _CHUNK):
         with connection.transaction():
             messages = locked_messages(connection, ids[start : start + _CHUNK])
+            landed: dict[str, list[int]] = {}
             for stream in sorted({each.stream for each in messages}):
                 _refuse_unknown(stream, known)
                 group = [each for each in messages if each.stream == stream]
                 replayer = _Replay(connection, known[stream], resolution, mended)
-                replayer.land(group, report)
+                if numbers := replayer.land(group, report):
+                    landed[stream] = numbers
+            tell_resolved(connection, "quarantine.replay", landed, resolution)
     return report
 
 
@@ -78,15 +87,18 @@ class _Replay:
         self._codec = Codec(contract)
         self._copy = copy_statement(contract)
 
-    def land(self, messages: Sequence[Quarantined], report: ReplayReport) -> None:
+    def land(self, messages: Sequence[Quarantined], report: ReplayReport) -> list[int]:
+        """Returns the ids of those that landed."""
         refused: dict[int, Rejection] = {}
         load_id = _next_load_id(self._connection, {each.partition_id for each in messages})
         lines = list(self._decoded(messages, load_id, refused))
         landed = [each.message for each in self._copied(lines, refused)]
         self._mark_landed(landed, load_id)
         self._mark_refused(refused)
-        report.landed += [each.quarantine_id for each in landed]
         report.refused |= refused
+        numbers = [each.quarantine_id for each in landed]
+        report.landed += numbers
+        return numbers
 
     def _decoded(
         self, messages: Sequence[Quarantined], load_id: int, refused: dict[int, Rejection]

@@ -56,10 +56,13 @@ def test_the_variables_of_compose_are_settings(
     compose: dict[str, dict[str, dict[str, object]]],
 ) -> None:
     known = {f"INSIGHT_{name.upper()}" for name in Settings.model_fields}
-    environment = compose["services"]["load-streams"]["environment"]
-    assert isinstance(environment, dict)
-    for name in environment:
-        assert name in known or f"INSIGHT_{name}" in known
+    for service in compose["services"].values():
+        if "build" not in service:
+            continue
+        environment = service["environment"]
+        assert isinstance(environment, dict)
+        for name in environment:
+            assert name in known or f"INSIGHT_{name}" in known
 
 
 def test_compose_holds_no_password(project_root: Path) -> None:
@@ -89,14 +92,33 @@ def test_every_setting_is_documented(project_root: Path) -> None:
         assert f"`INSIGHT_{name.upper()}`" in operations
 
 
-def test_the_workflow_calls_targets_and_modules_that_exist(project_root: Path) -> None:
-    workflow = (project_root / ".github" / "workflows" / "ci.yml").read_text()
+def test_the_workflows_call_targets_modules_and_tests_that_exist(project_root: Path) -> None:
+    files = sorted((project_root / ".github" / "workflows").glob("*.yml"))
+    workflow = "".join(each.read_text() for each in files)
     makefile = (project_root / "Makefile").read_text()
     targets = set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
     assert set(re.findall(r"\bmake (\w+)", workflow)) <= targets
     modules = re.findall(r"python -m (governance[\w.]*)", workflow + makefile)
+    assert len(files) >= 2
     assert len(modules) >= 2
+    paths = re.findall(r"-m pytest .*?(tests/\S+)", workflow)
+    assert [path for path in paths if not (project_root / path).exists()] == []
     assert [module for module in modules if find_spec(module) is None] == []
+
+
+def test_spark_is_one_version_wherever_it_is_named(project_root: Path) -> None:
+    named = {
+        name: set(re.findall(pattern, (project_root / name).read_text()))
+        for name, pattern in {
+            ".github/workflows/nightly.yml": r"pyspark==([\d.]+)",
+            "tests/segmentation/test_spark.py": r'PYSPARK = "([\d.]+)"',
+            "docs/rules.md": r"Spark ([\d.]+\d)",
+        }.items()
+    }
+    (version,) = set().union(*named.values())
+    assert all(named.values()), named
+    assert "pyspark" not in (project_root / "requirements.lock").read_text()
+    assert version.count(".") == 2
 
 
 def test_a_pull_request_builds_what_changed_on_the_base(project_root: Path) -> None:

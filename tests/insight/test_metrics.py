@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from insight.errors import ServiceError
 from insight.services.ports import free_port
+from segmentation.live.meter import LiveMeter
 from streaming.metrics import (
     LoaderMeter,
     Phase,
@@ -137,7 +138,7 @@ def test_a_scheduler_tells_its_refreshes_failures_and_failing_tests() -> None:
 
 
 def test_every_metric_says_what_it_means() -> None:
-    for meter in (LoaderMeter(), ProducerMeter("a"), SchedulerMeter()):
+    for meter in (LoaderMeter(), ProducerMeter("a"), SchedulerMeter(), LiveMeter()):
         for metric in meter.collect():
             assert metric.documentation.count(".") >= 2, metric.name
             assert metric.name.startswith("insight_")

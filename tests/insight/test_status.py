@@ -15,12 +15,14 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from insight.cli.status import take_snapshot
+from insight.cli.status import sections, take_snapshot
 from insight.cli.stream_health import Health, StreamHealth, for_people, short_number
 from insight.cli.watch import watch_status
 from insight.database import DatabaseEndpoint, connect
 from insight.services.ports import free_port
 from insight.stages.refresh_status import RefreshStatus, write_refresh_status
+from segmentation.runtime.run import prepare
+from segmentation.runtime.workers import announce
 from streaming.contract import load_contracts
 from streaming.registry import open_registry
 
@@ -103,6 +105,44 @@ def test_a_database_without_anything_has_a_status(database: DatabaseEndpoint) ->
         snapshot = take_snapshot(connection)
     assert snapshot.streams() == []
     assert set(snapshot.rows.values()) == {None}
+
+
+def printed(database: DatabaseEndpoint) -> str:
+    with connect(database) as connection:
+        snapshot = take_snapshot(connection)
+    console = Console(file=io.StringIO(), width=100, highlight=False)
+    for part in sections(snapshot, None):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_segments_by_rule_are_shown_and_whether_anybody_keeps_them(
+    streams: DatabaseEndpoint,
+) -> None:
+    assert "none in use; run: insight segments create FILE --activate" in printed(streams)
+    prepare(streams, load_contracts())
+    with connect(streams) as connection:
+        connection.execute(
+            """insert into segmentation.pipelines (segment, version, as_of)
+               values ('spenders', 3, '2026-03-01 06:00Z')"""
+        )
+    assert re.search(r"spenders +3 +2026-03-01 06:00 *\nnot kept up to date", printed(streams))
+    with connect(streams) as connection:
+        announce(connection, "worker-1", "at work")
+    assert "not kept up to date" not in printed(streams)
+
+
+def test_live_segments_are_counted(streams: DatabaseEndpoint) -> None:
+    with connect(streams) as connection:
+        connection.execute(
+            """create schema segmentation;
+               create table segmentation.live_customers (segment text, last_updated timestamptz);
+               insert into segmentation.live_customers values
+                   ('High-Value', '2026-03-01 06:00Z'), ('High-Value', '2026-03-01 07:00Z'),
+                   ('Budget-Conscious', '2026-03-01 05:00Z')"""
+        )
+    assert re.search(r"High-Value +2 +2026-03-01 07:00", printed(streams))
 
 
 @pytest.fixture

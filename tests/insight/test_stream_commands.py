@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from typer.testing import CliRunner, Result
 
 from insight.cli.app import app
+from insight.cli.author import me
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import InputError, IntegrityError
 from insight.services import KafkaEndpoint
@@ -117,7 +119,29 @@ def test_nothing_is_there_yet(insight: Insight) -> None:
         insight("streams", "show", "x")
 
 
-def test_stream_is_registered_changed_and_shown(insight: Insight, returns: Path) -> None:
+@pytest.fixture
+def audited(database: DatabaseEndpoint) -> Callable[[], list[tuple[str, dict[str, object]]]]:
+    """Takes action and detail of what was audited since the last call, of stream returns by me."""
+    last = 0
+
+    def call() -> list[tuple[str, dict[str, object]]]:
+        nonlocal last
+        with connect(database) as connection:
+            rows = connection.execute(
+                """select seq, actor, object, action, detail
+                   from access.audit_log where seq > %s order by seq""",
+                (last,),
+            ).fetchall()
+        assert {(actor, target) for _, actor, target, *_ in rows} <= {
+            (me().actor, "stream:returns")
+        }
+        last += len(rows)
+        return [(action, detail) for *_, action, detail in rows]
+
+    return call
+
+
+def test_stream_is_registered_changed_and_shown(insight: Insight, audited, returns: Path) -> None:
     dry = insight("streams", "register", str(returns), "--dry-run").output
     assert "returns 1.0.0 would be registered." in dry
     assert "returns" not in insight("streams", "list").output
@@ -135,18 +159,47 @@ def test_stream_is_registered_changed_and_shown(insight: Insight, returns: Path)
     assert "refund_id " in shown
     with pytest.raises(InputError, match=r"version 1\.0\.0 is lower than 1\.1\.0"):
         insight("streams", "register", str(returns))
+    assert audited() == [
+        ("stream.register", {"version": "1.0.0", "previous": None}),
+        ("stream.register", {"version": "1.1.0", "previous": "1.0.0"}),
+    ]
+    assert me().actor.startswith("cli:")
+    assert "2 rows, unbroken." in insight("audit", "verify").output
 
 
-def test_stream_is_paused_and_resumed(insight: Insight, contract: Contract) -> None:
+def test_stream_is_paused_and_resumed(insight: Insight, contract: Contract, audited) -> None:
+    audited()
     assert insight("streams", "pause", "returns").output == "returns is paused.\n"
     assert insight("streams", "pause", "returns").output == "returns was paused already.\n"
     assert "paused" in insight("streams", "list").output
     assert insight("streams", "resume", "returns").output == "returns goes on.\n"
     assert "neither paused nor halted" in insight("streams", "resume", "returns").output
+    assert audited() == [("stream.pause", {}), ("stream.resume", {})]
+
+
+def test_what_cannot_be_audited_is_not_done(
+    insight: Insight, database, real_kafka, contract: Contract, put
+) -> None:
+    put(contract, [b"bad"])
+    _load(database, real_kafka, contract)
+    number = insight("quarantine", "list").output.splitlines()[1].split()[0]
+    with connect(database) as connection:
+        connection.execute("alter table access.audit_log add check (action = '') not valid")
+    for command in (
+        ["streams", "pause", "returns"],
+        ["streams", "register", str(_with_note(contract.file))],
+        ["quarantine", "ignore", number, "--reason", "a test"],
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            insight(*command)
+    shown = insight("streams", "show", "returns").output
+    assert "1.1.0" not in shown
+    assert "paused" not in shown
+    assert "open" in insight("quarantine", "list").output
 
 
 def test_gap_is_shown_and_accepted(
-    insight: Insight, database, real_kafka, contract: Contract, put, returns: Path
+    insight: Insight, database, real_kafka, contract: Contract, put, audited
 ) -> None:
     put(contract, [message(contract, each) for each in range(3)])
     _load(database, real_kafka, contract)
@@ -165,13 +218,17 @@ def test_gap_is_shown_and_accepted(
     assert row.split()[1:] == ["0", "3", "9", "7", "10"]
     accepted = insight("streams", "accept-gap", "returns", "--yes").output
     assert "7 messages are recorded as lost" in accepted
+    action, detail = audited()[-1]
+    assert (action, detail["messages"]) == ("stream.accept-gap", 7)
+    assert {"partition": 0, "first": 3, "end": 10} in detail["gaps"]
     _load(database, real_kafka, contract)
     assert "All stream invariants hold." in insight("verify").output
 
 
 def test_quarantined_messages_are_shown_mended_replayed_and_ignored(
-    insight: Insight, database, real_kafka, contract: Contract, put, returns: Path, tmp_path: Path
-) -> None:
+    insight: Insight, database, real_kafka, contract: Contract, put, returns: Path, tmp_path: Path,
+    audited,
+) -> None:  # fmt: skip
     put(
         contract,
         [message(contract, 0), b"\xff[red]\x00", message(contract, 2, note="x"), b"worse", b"w"],
@@ -185,6 +242,7 @@ def test_quarantined_messages_are_shown_mended_replayed_and_ignored(
     assert '"note": "x"' in insight("quarantine", "show", ids[1]).output
 
     insight("streams", "register", str(_with_note(returns)))
+    audited()
     by_stream = insight("quarantine", "replay", "--stream", "returns")
     assert by_stream.exit_code == 1
     assert "1 loaded, 3 still bad" in by_stream.output
@@ -199,6 +257,12 @@ def test_quarantined_messages_are_shown_mended_replayed_and_ignored(
     assert "typo (under contract 1.1.0)" in shown
     ignored = insight("quarantine", "ignore", *ids[2:], "--reason", "a test").output
     assert "2 ignored, 0 were not open" in ignored
+    first, other, *rest = map(int, ids)
+    assert audited() == [
+        ("quarantine.replay", {"quarantine_ids": [other], "reason": "replayed"}),
+        ("quarantine.replay", {"quarantine_ids": [first], "reason": "typo"}),
+        ("quarantine.ignore", {"quarantine_ids": rest, "reason": "a test"}),
+    ]
     assert "No message waits in quarantine." in insight("quarantine", "list").output
     assert len(insight("quarantine", "list", "--status", "all").output.splitlines()) == 5
     with connect(database) as connection:

@@ -29,7 +29,7 @@ def test_a_role_is_picked_by_its_name_or_the_beginning_of_it() -> None:
         "load-streams-2",
         "load-streams-3",
     ]
-    assert set(chosen(commands, ["produce", "schedule"])) == {
+    assert set(chosen(commands, ["produce", "schedule", "segment", "api"])) == {
         name for name in commands if not name.startswith("load-streams")
     }
     assert chosen(commands, []) == commands
@@ -114,6 +114,16 @@ def test_a_killed_role_is_started_again_and_measured_and_ctrl_c_ends_all(
         up.process.kill()
     assert up.lines[-1].split(" | ")[0].strip() in ("load-streams", "up")
     assert not pids_below(workplace.home, "load-streams")
+
+
+def test_it_prints_where_the_api_will_be_served(workplace: Workplace) -> None:
+    up = Up(workplace, "--only", "api", "--metrics-port", "0")
+    try:
+        address = up.printed(r"^API +(http://127\.0\.0\.1:[1-9]\d*/v1)$").group(1)
+        up.printed(rf"^api +\| API +{re.escape(address)}$", 120)
+        assert up.end(signal.SIGINT) in (0, 1)
+    finally:
+        up.process.kill()
 
 
 def metric_names(url: str) -> set[str]:

@@ -1,5 +1,6 @@
 """The main job on servers that somebody else runs, given by URL."""
 
+import json
 from collections.abc import Callable
 
 import redis
@@ -37,4 +38,5 @@ def test_it_works_on_servers_given_by_url_and_starts_none(
     customer_id, segment = rows[0]
     client = redis.Redis.from_url(redis_endpoint.url.get_secret_value(), decode_responses=True)
     with client:
-        assert client.hget(lookup_key(str(customer_id)), "segment_name") == segment
+        lookup = json.loads(client.get(lookup_key(str(customer_id))) or "{}")
+        assert (lookup["customer_id"], lookup["segment_name"]) == (customer_id, segment)

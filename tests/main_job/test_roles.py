@@ -6,6 +6,7 @@ import time
 from waiting import eventually
 from workplace import Workplace
 
+from insight.cli.up import role_commands
 from insight.database import connect
 from insight.services import running_endpoints
 
@@ -34,7 +35,7 @@ def test_up_keeps_the_streaming_models_fresh_and_ends_on_ctrl_c(
     finally:
         roles.kill()
     assert roles.returncode == 0, printed
-    for role in ("produce-bitcoin-prices", "produce-news-events", "load-streams", "schedule"):
+    for role in role_commands():
         assert role in printed
     assert workplace.insight("verify").returncode == 0
 

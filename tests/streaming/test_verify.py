@@ -271,7 +271,7 @@ _TOGETHER = {
         "I2",
     ),
     "all progress is gone": ("delete from streaming.stream_progress", "I3"),
-    "the ledger is gone": ("drop table streaming.load_ledger", "registry"),
+    "the ledger is gone": ("drop table streaming.load_ledger cascade", "registry"),
     "everything but the rows is gone": (
         """truncate streaming.streams, streaming.stream_progress, streaming.load_ledger,
            streaming.quarantine""",

@@ -1,0 +1,74 @@
+"""The results as Markdown."""
+
+from benchmarks import machine
+from benchmarks.membership.plan import PROBES_A_SECOND, Options
+from benchmarks.membership.run import BEHIND_SECONDS, CaughtUp, Results, Steady
+from benchmarks.readme import table
+from benchmarks.target import Target, verdicts
+
+_DELAY_SECONDS, _PICK_UP_SECONDS, _PROFILES_A_MINUTE = 2.0, 2.0, 500_000
+
+_HEAD = (
+    "sales/s", "sale to Redis: median, s", "p95", "p99", "longest", "done after the last sale, s",
+    "profiles a minute", "cores: segment-rules", "Postgres", "loader", "all",
+)  # fmt: skip
+
+
+def report(results: Results, options: Options) -> str:
+    """Targets, then what they stand on."""
+    steady = results.steady
+    what = f"{options.rules} rules at {options.rate:,} sales/s"
+    targets = (
+        Target(f"{what}: sale to Redis, p95", _DELAY_SECONDS, steady.delay(0.95), True, " s"),
+        Target(f"{what}: all done after the last sale", BEHIND_SECONDS, steady.behind_seconds,
+               True, " s"),
+        Target(f"{what}: one more rule is run", _PICK_UP_SECONDS, results.pick_up, True, " s"),
+        Target("profiles a minute that it keeps up with", _PROFILES_A_MINUTE, _most(results),
+               unit=""),
+    )  # fmt: skip
+    return "\n\n".join(
+        (
+            verdicts(targets),
+            table(_HEAD, [_row(each) for each in (steady, *results.faster)]),
+            _circumstances(results, options),
+            _backlog(results.caught_up),
+            f"{machine.told()} One run.",
+        )
+    )
+
+
+def _most(results: Results) -> float:
+    runs = (results.steady, *results.faster)
+    return max((each.profiles_a_minute for each in runs if each.kept_up), default=0.0)
+
+
+def _row(run: Steady) -> tuple[str, ...]:
+    delays = (f"{run.delay(share):.2f}" for share in (0.5, 0.95, 0.99, 1.0))
+    cores = (
+        f"{run.cores[name]:.2f}" for name in ("segment-rules", "Postgres", "loader", "machine")
+    )
+    return (
+        f"{run.rate:,}", *delays, f"{run.behind_seconds:.1f}", f"{run.profiles_a_minute:,.0f}",
+        *cores,
+    )  # fmt: skip
+
+
+def _circumstances(results: Results, options: Options) -> str:
+    steady = results.steady
+    return (
+        f"{options.customers:,} customers with {options.events:,} sales of a year;"
+        f" {options.rules} active rules had {results.members:,} members, found, published and"
+        f" written to Redis in {results.backfill:.0f} s. In the first run {steady.events:,} sales"
+        f" for {steady.profiles:,} profiles came in {steady.seconds:.0f} s; in each run"
+        f" {PROBES_A_SECOND} customers a second whose last sale brings them into the standing"
+        f" example, of whom {sum(each.lost for each in (steady, *results.faster))} were never seen"
+        " in Redis. A profile is a customer with new sales, counted once a second at most."
+    )
+
+
+def _backlog(caught_up: CaughtUp) -> str:
+    return (
+        f"A backlog of {caught_up.rows:,} sales for {caught_up.profiles:,} profiles, loaded while"
+        f" the role was away, took it {caught_up.seconds:.1f} s from its start until members,"
+        f" Kafka and Redis were up to date: {caught_up.changes:,} customers entered or left."
+    )

@@ -1,0 +1,1 @@
+"""The processes of the measurement; they speak `benchmarks.streams.workers.protocol`."""

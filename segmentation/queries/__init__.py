@@ -1,0 +1,1 @@
+"""From a rule to SQL and to the answer for one customer."""

@@ -1,0 +1,1 @@
+"""Who may do what: roles, API keys, OIDC tokens, masks, the audit log and the database roles."""

@@ -1,0 +1,1 @@
+"""`/v1/ws`: what changes, pushed to who listens."""
