@@ -18,8 +18,9 @@ from benchmarks.target import Target, verdicts
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.services import open_services
 from insight.settings import load_settings
-from segmentation.queries.compile import Dedupe, compile_rule
+from segmentation.queries.compile import compile_rule
 from segmentation.queries.preview import preview_rule
+from segmentation.queries.query import Dedupe
 from segmentation.rules import yaml_form
 from segmentation.rules.catalogue import Stream, build_catalogue
 from segmentation.rules.spec import Rule

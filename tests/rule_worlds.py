@@ -8,9 +8,10 @@ from psycopg import sql
 from random_rules import CATALOGUE, MEMBERS, OTHER_SEGMENT, TRAITS, rule_of
 
 from insight.database import Connection
-from segmentation.queries.compile import Dedupe, Output, compile_rule
+from segmentation.queries.compile import compile_rule
 from segmentation.queries.evaluator import Customer, Result, evaluate, first_landed
 from segmentation.queries.plan import make_plan, population_of
+from segmentation.queries.query import Dedupe, Output
 from segmentation.rules.catalogue import Catalogue, Stream, build_catalogue
 from segmentation.rules.spec import Rule
 from segmentation.runtime import arrivals, tables

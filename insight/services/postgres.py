@@ -32,6 +32,11 @@ _DATABASE = "insight"
 _ROLE = "insight"
 _SOCKET_PREFIX = "insight-"
 _START_ATTEMPTS = 3
+# Of control groups, version 2 and version 1.
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
@@ -60,9 +65,17 @@ host  all all 127.0.0.1/32 scram-sha-256
 
 
 def _shared_buffers_mb() -> int:
-    """A quarter of the memory, at most 1 GiB; the server takes what it uses of it."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(1024, memory // 4 // 2**20)
+    """A quarter of the memory, at most 4 GiB; the server takes what it uses of it."""
+    return min(4096, _memory() // 4 // 2**20)
+
+
+def _memory() -> int:
+    """Bytes that there are, or those that a container may use."""
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in _MEMORY_LIMITS:
+        if limit.exists() and (text := limit.read_text().strip()).isdigit():
+            found = min(found, int(text))
+    return found
 
 
 def client_programs() -> Path:

@@ -27,10 +27,14 @@ class Measure:
 
 @dataclass(frozen=True)
 class Scan:
-    """One grouped pass over a stream, with all measures that leaves need of it."""
+    """One grouped pass over a stream, with all measures that leaves need of it.
+
+    Of each of `spans`, the least that holds those windows, it also tells whether an event is in it.
+    """
 
     stream: Stream
     measures: tuple[Measure, ...]
+    spans: tuple[tuple[Window, ...], ...] = ()
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -38,24 +42,15 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A rule, ready to be compiled.
+class Reads:
+    """Leaves, each once, and what has to be read to know which of them hold."""
 
-    `leaves` are distinct and stand in the order of their bits, `shas` are their hashes, `tree` is
-    the rule over their places. `population` are the domains whose
-    customers are asked. `only_with_events`: nobody without an event in a scan or a sequence can be
-    in the segment; `leaves_need_events`: nor can any leaf hold for such a customer.
-    """
-
-    rule: Rule
     leaves: tuple[Leaf, ...]
-    shas: tuple[str, ...]
-    tree: "Tree"
     scans: tuple[Scan, ...]
-    sequences: tuple[spec.Sequence, ...]
-    population: tuple[str, ...]
-    only_with_events: bool
-    leaves_need_events: bool
+
+    @property
+    def sequences(self) -> tuple[spec.Sequence, ...]:
+        return tuple(each for each in self.leaves if isinstance(each, spec.Sequence))
 
     def scan_of(self, leaf: spec.Aggregate) -> tuple[int, int]:
         """Where the measure of a leaf is: the scan, and the place in it."""
@@ -63,6 +58,24 @@ class Plan:
             if scan.stream.name == leaf.stream:
                 return index, scan.measures.index(measure_of(leaf))
         raise KeyError(leaf.stream)
+
+
+@dataclass(frozen=True)
+class Plan(Reads):
+    """A rule, ready to be compiled.
+
+    `leaves` stand in the order of their bits, `shas` are their hashes, `tree` is the rule over
+    their places. `population` are the domains whose customers are asked. `only_with_events`: nobody
+    without an event in a scan or a sequence can be in the segment; `leaves_need_events`: nor can
+    any leaf hold for such a customer.
+    """
+
+    rule: Rule
+    shas: tuple[str, ...]
+    tree: "Tree"
+    population: tuple[str, ...]
+    only_with_events: bool
+    leaves_need_events: bool
 
 
 def make_plan(rule: Rule, catalogue: Catalogue) -> Plan:
@@ -78,8 +91,7 @@ def make_plan(rule: Rule, catalogue: Catalogue) -> Plan:
         leaves=leaves,
         shas=shas,
         tree=tree_of(rule.rule, {sha: index for index, sha in enumerate(shas)}),
-        scans=_scans(leaves, catalogue),
-        sequences=tuple(each for each in leaves if isinstance(each, spec.Sequence)),
+        scans=make_scans(leaves, catalogue),
         population=population,
         only_with_events=reads_within and _without_events(rule.rule) is False,
         leaves_need_events=reads_within and all(_without_events(e) is False for e in leaves),
@@ -116,7 +128,8 @@ def has_start(windows: Sequence[Window]) -> bool:
     return not any(isinstance(each, Lifetime) for each in windows)
 
 
-def _scans(leaves: Sequence[Leaf], catalogue: Catalogue) -> tuple[Scan, ...]:
+def make_scans(leaves: Sequence[Leaf], catalogue: Catalogue) -> tuple[Scan, ...]:
+    """A scan a stream that leaves measure, in the order of their names."""
     measures: dict[str, dict[Measure, None]] = {}
     for leaf in leaves:
         if isinstance(leaf, spec.Aggregate):

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import cast
 
 from insight.database import Connection
-from segmentation.queries.compile import SAMPLES, Dedupe, Output, compile_rule
+from segmentation.queries.compile import SAMPLES, compile_rule
 from segmentation.queries.plan import population_of, tree_of, truth
+from segmentation.queries.query import Dedupe, Output
 from segmentation.queries.run import ask
 from segmentation.rules.canonical import distinct_leaves, leaf_sha
 from segmentation.rules.catalogue import Catalogue

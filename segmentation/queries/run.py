@@ -9,15 +9,11 @@ from psycopg import sql
 
 from insight.database import Connection
 from insight.errors import InputError
-from segmentation.queries.compile import (
-    MEMBERS,
-    SCHEMA,
-    Dedupe,
-    Query,
-    compile_rule,
-)
+from segmentation.queries.compile import compile_rule
 from segmentation.queries.evaluator import Customer
 from segmentation.queries.plan import Plan, make_plan, population_of
+from segmentation.queries.query import Dedupe, Query
+from segmentation.queries.rows import MEMBERS, SCHEMA
 from segmentation.queries.syntax import Dialect
 from segmentation.rules import spec
 from segmentation.rules.canonical import spec_sha

@@ -5,10 +5,10 @@ shortest way, so if any chain is short enough, and free of what must not come be
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from segmentation.queries.rows import CUSTOMER, Rows
 from segmentation.queries.syntax import (
     both,
     column,
@@ -23,38 +23,33 @@ from segmentation.queries.syntax import (
 )
 from segmentation.rules import spec
 
-if TYPE_CHECKING:
-    from segmentation.queries.compile import Compiler
-
-CUSTOMER, AT = "customer_id", "at"
+AT = "at"
 
 
-def sequence_ctes(
-    compiler: "Compiler", leaf: spec.Sequence, name: str
-) -> list[tuple[str, exp.Query]]:
+def sequence_ctes(rows: Rows, leaf: spec.Sequence, name: str) -> list[tuple[str, exp.Query]]:
     """The parts of a WITH; the last has the name and one row a customer who did it."""
     steps = [step for _, step in spec.steps_of(leaf)]
-    parts = [(f"{name}_marks", _marks(compiler, leaf, steps))]
+    parts = [(f"{name}_marks", _marks(rows, leaf, steps))]
     parts.append((f"{name}_moments", _moments(f"{name}_marks", len(steps))))
     previous = f"{name}_moments"
     for number in range(len(leaf.steps)):
         parts.append((f"{name}_chain_{number}", _chain(previous, number, leaf, len(steps))))
         previous = parts[-1][0]
-    return [*parts, (name, _done(compiler, leaf, previous))]
+    return [*parts, (name, _done(rows, leaf, previous))]
 
 
-def _marks(compiler: "Compiler", leaf: spec.Sequence, steps: Sequence[spec.Step]) -> exp.Query:
+def _marks(rows: Rows, leaf: spec.Sequence, steps: Sequence[spec.Step]) -> exp.Query:
     """A row an event that is some step, with a flag for each step."""
     selects: list[exp.Query] = []
     for name in sorted({each.stream for each in steps}):
-        stream = compiler.catalogue.streams[name]
-        select = compiler.events(stream, [leaf.window]).select(
+        stream = rows.catalogue.streams[name]
+        select = rows.events(stream, [leaf.window]).select(
             named(column(stream.customer, "r"), CUSTOMER),
             named(column(stream.event_time, "r"), AT),
             copy=False,
         )
         flags = [
-            both([compiler.filter_on(one, stream) for one in each.where])
+            both([rows.filter_on(one, stream) for one in each.where])
             if each.stream == name
             else exp.false()
             for each in steps
@@ -94,12 +89,12 @@ def _chain(previous: str, number: int, leaf: spec.Sequence, count: int) -> exp.Q
     return select
 
 
-def _done(compiler: "Compiler", leaf: spec.Sequence, chain: str) -> exp.Query:
+def _done(rows: Rows, leaf: spec.Sequence, chain: str) -> exp.Query:
     since = column(f"since_{len(leaf.steps) - 1}", "k")
     conditions = [is_not_null(since)]
     if leaf.within:
         way = exp.Sub(this=column(AT, "k"), expression=since.copy())
-        limit = parameter(compiler.constant(leaf.within))
+        limit = parameter(rows.parameters.constant(leaf.within))
         conditions.append(comparison("lte", way, limit))
     if leaf.without:
         last = column("last_forbidden", "k")

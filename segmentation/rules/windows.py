@@ -5,6 +5,7 @@ are UTC.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -86,7 +87,7 @@ Moment = Annotated[
 ]
 
 
-class Window(BaseModel):
+class Window(BaseModel, ABC):
     """What every window can be asked.
 
     `bounds` gives [start, end) at `as_of`, start None for the whole past; `changes` gives, of an
@@ -95,11 +96,11 @@ class Window(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def bounds(self, as_of: datetime) -> tuple[datetime | None, datetime]:
-        raise NotImplementedError
+    @abstractmethod
+    def bounds(self, as_of: datetime) -> tuple[datetime | None, datetime]: ...
 
-    def changes(self, moment: datetime) -> Iterator[datetime]:
-        raise NotImplementedError
+    @abstractmethod
+    def changes(self, moment: datetime) -> Iterator[datetime]: ...
 
     def holds(self, moment: datetime, as_of: datetime) -> bool:
         """Whether an event at `moment` lies in the window at `as_of`."""

@@ -4,9 +4,10 @@ A rule is asked as of the newest event of the streams that it reads (decision 28
 that is played expires as it did then, and a replay gives the same members on any day.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import compress
 
 from psycopg import sql
 
@@ -65,19 +66,32 @@ def moved_spans(plan: Plan, before: datetime, after: datetime) -> dict[str, set[
     return spans
 
 
-def customers_within(connection: Connection, stream: Stream, span: Span) -> set[str]:
-    """Who has an event of a stream in [start, end); by the index on time."""
-    start, end = span
-    statement = sql.SQL("select distinct {customer} from {table} where {at} >= %s and {at} < %s")
+def customers_within(
+    connection: Connection, stream: Stream, spans: Sequence[Span]
+) -> dict[Span, set[str]]:
+    """Who has an event of a stream in each [start, end); by the index on time, in one pass."""
+    found: dict[Span, set[str]] = {span: set() for span in spans}
+    if not spans:
+        return found
+    at = sql.Identifier(stream.event_time)
+    within = [
+        sql.SQL("({at} >= {start} and {at} < {end})").format(at=at, start=start, end=end)
+        for start, end in spans
+    ]
+    statement = sql.SQL("select distinct {customer}, array[{within}] from {table} where {some}")
     rows = connection.execute(
         statement.format(
             customer=sql.Identifier(stream.customer),
+            within=sql.SQL(", ").join(within),
             table=sql.Identifier(stream.schema, stream.table),
-            at=sql.Identifier(stream.event_time),
-        ),
-        (start, end),
+            some=sql.SQL(" or ").join(within),
+        )
     )
-    return {str(customer) for (customer,) in rows}
+    for customer, holds in rows:
+        assert isinstance(holds, list)
+        for span in compress(spans, holds):
+            found[span].add(str(customer))
+    return found
 
 
 def _moved(window: Window, before: datetime, after: datetime) -> set[Span]:

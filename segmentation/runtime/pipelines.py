@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from insight.database import Connection
 from insight.errors import InputError
-from segmentation.queries.compile import Dedupe, Output, Query, compile_rule
+from segmentation.queries.compile import compile_rule
 from segmentation.queries.plan import Plan, make_plan
+from segmentation.queries.query import Dedupe, Output, Query
 from segmentation.rules import spec
 from segmentation.rules.canonical import spec_sha
 from segmentation.rules.catalogue import TRAITS_DOMAIN, Catalogue, Stream

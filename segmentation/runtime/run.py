@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from segmentation.queries.run import open_catalogue
 from segmentation.rules.catalogue import Catalogue, Stream
 from segmentation.rules.spec import Rule
 from segmentation.runtime import arrivals, rounds, tables, workers
+from segmentation.runtime.changes import read_places
 from segmentation.runtime.clock import Clock
 from segmentation.runtime.meter import RulesMeter
 from segmentation.runtime.pipelines import (
@@ -33,7 +35,7 @@ from segmentation.runtime.pipelines import (
     rule_of,
 )
 from segmentation.runtime.publisher import Published, PublishOptions, publish_until
-from segmentation.runtime.sharing import SharedMeasures
+from segmentation.runtime.sharing import Sharing
 from segmentation.store import tables as store_tables
 from segmentation.store.tables import CHANNEL
 from segmentation.store.versions import configuration_sequence
@@ -202,37 +204,28 @@ class _Role:
     def _publisher(self) -> Iterator[Callable[[], None]]:
         """Publishes in a thread; calling what it gives waits until nothing is left to publish."""
         ending, finishing = threading.Event(), threading.Event()
-        self._failure: list[Exception] = []
+        with ThreadPoolExecutor(1, "publisher") as pool:
+            self._publishing = pool.submit(
+                publish_until,
+                self._database, self._kafka, self._redis, self.report.published,
+                stop=ending, finish=finishing, options=self._options.publish,
+            )  # fmt: skip
 
-        def publish() -> None:
+            def finish() -> None:
+                finishing.set()
+                if self._stop.is_set():
+                    ending.set()
+                self._publishing.result()
+
             try:
-                publish_until(
-                    self._database, self._kafka, self._redis, self.report.published,
-                    stop=ending, finish=finishing, options=self._options.publish,
-                )  # fmt: skip
-            except Exception as error:
-                # Whatever it is: the role's own thread raises it.
-                self._failure.append(error)
-
-        thread = threading.Thread(target=publish, name="publisher", daemon=True)
-        thread.start()
-
-        def finish() -> None:
-            finishing.set()
-            if self._stop.is_set():
+                yield finish
+            finally:
                 ending.set()
-            thread.join()
-            self._refuse_dead_publisher()
-
-        try:
-            yield finish
-        finally:
-            ending.set()
-            thread.join()
 
     def _refuse_dead_publisher(self) -> None:
-        if self._failure:
-            raise self._failure[0]
+        """Raises what ended it."""
+        if self._publishing.done():
+            self._publishing.result()
 
 
 class Keeper:
@@ -258,7 +251,7 @@ class Keeper:
         self._catalogue: Catalogue | None = None
         self._indexed: set[str] = set()
         self._resting: dict[str, float] = {}
-        self._shared: SharedMeasures | None = None
+        self._sharing: Sharing | None = None
 
     @property
     def pipelines(self) -> list[Pipeline]:
@@ -324,7 +317,7 @@ class Keeper:
         self._order = in_order(loaded)
         self._pipelines, self._refused = loaded, refused
         self._resting.clear()
-        self._shared = None
+        self._sharing = Sharing(self._catalogue)
 
     def _made(self, stored: Stored, refused: dict[str, Refusal]) -> Pipeline | None:
         assert self._catalogue is not None
@@ -368,7 +361,7 @@ class Keeper:
     def _leave_retired(self) -> int:
         used = {*self._pipelines, *self._refused}
         read = readers_of(self._order)
-        gone = [each for each in rounds.read_places(self._connection) if each not in used]
+        gone = [each for each in read_places(self._connection) if each not in used]
         return sum(
             self._timed(lambda name=each: rounds.leave_all(  # type: ignore[misc]
                 self._connection, name, is_read=name in read))
@@ -377,7 +370,7 @@ class Keeper:
 
     def _ask_all(self) -> int:
         rounds.ask_all_if_all_changed(self._connection, self._order)
-        places = rounds.read_places(self._connection)
+        places = read_places(self._connection)
         traits = rounds.traits_state(self._connection)
         read = readers_of(self._order)
         changed, began = 0, time.monotonic()
@@ -407,12 +400,11 @@ class Keeper:
 
     def _ask_changed(self) -> int:
         assert self._catalogue is not None
-        catalogue = self._catalogue
-        # Made when it is wanted: a segment that is new need not wait for it.
-        shared = self._shared = self._shared or SharedMeasures(self._order, catalogue)
+        assert self._sharing is not None
+        catalogue, sharing = self._catalogue, self._sharing
         return self._timed(
             lambda: rounds.ask_changed(
-                self._connection, self._order, catalogue, shared,
+                self._connection, self._order, catalogue, sharing,
                 wall=self._wall(), share_from=self._options.share_from,
                 before_commit=lambda: self._options.on_step(Step.ASKED),
             ),

@@ -8,8 +8,8 @@ hash) or with other sources than the streams have now; the queries it compiles f
 from dataclasses import dataclass
 from typing import Any
 
-from segmentation.queries.compile import MEMBERS, SCHEMA
 from segmentation.queries.plan import Branch, Measure, Plan, Tree, make_plan
+from segmentation.queries.rows import MEMBERS, SCHEMA
 from segmentation.rules import spec
 from segmentation.rules.canonical import spec_sha
 from segmentation.rules.catalogue import CUSTOMER_DIMENSION, TRAITS_DOMAIN, Catalogue

@@ -7,9 +7,9 @@ from random_rules import CATALOGUE, START, rule_of
 from rule_worlds import add, asked, customers_of, fill
 
 from insight.database import Connection
-from segmentation.queries.compile import Dedupe
 from segmentation.queries.evaluator import evaluate
 from segmentation.queries.plan import make_plan
+from segmentation.queries.query import Dedupe
 from segmentation.queries.run import read_customer
 from segmentation.runtime.arrivals import note_arrivals, take_changed
 

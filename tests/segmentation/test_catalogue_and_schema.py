@@ -13,7 +13,8 @@ from random_rules import CATALOGUE, rule_of, rules
 from rule_worlds import CATALOGUE_WITH_OTHERS
 from sqlglot import parse_one
 
-from segmentation.queries.compile import Dedupe, Output, compile_rule
+from segmentation.queries.compile import compile_rule
+from segmentation.queries.query import Dedupe, Output
 from segmentation.queries.syntax import Dialect
 from segmentation.rules import schema as schema_module
 from segmentation.rules.catalogue import UNKNOWN_CUSTOMER

@@ -27,12 +27,13 @@ from segment_keeping import (
 
 from insight.database import Connection, DatabaseEndpoint, connect
 from insight.services import Services
+from segmentation.queries import together
 from segmentation.rules.spec import Rule, segments_of
 from segmentation.runtime import rounds
 from segmentation.runtime.arrivals import note_arrivals
 from segmentation.runtime.clock import Clock
 from segmentation.runtime.run import RuntimeOptions
-from segmentation.runtime.sharing import SharedMeasures
+from segmentation.runtime.sharing import Sharing
 from segmentation.store import versions as store
 
 ADA = store.Author("cli:ada")
@@ -128,6 +129,45 @@ def test_members_are_those_of_a_full_recompute_at_any_moment(
     assert row == opened.execute("select count(*) from segmentation.membership_changes").fetchone()
 
 
+@given(st.lists(first_rules, min_size=2, max_size=6), worlds, st.integers(1, 3), st.integers(1, 9))
+@anew
+def test_rules_that_are_asked_together_tell_the_same_with_the_same_evidence(
+    opened: Connection,
+    place: DatabaseEndpoint,
+    found: list[Rule],
+    world: World,
+    cut: int,
+    most: int,
+) -> None:
+    """Whether each is asked by itself, all in one query, or some in each of several."""
+    named = [each.model_copy(update={"name": f"rule_{n}"}) for n, each in enumerate(found)]
+    told = []
+    for share_from in (99, 1):
+        wipe(opened)
+        for each in named:
+            activate(opened, each)
+        # A first look asks everybody, whatever is shared.
+        catch_up(keeper_of(opened, place))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(together, "_MOST_LEAVES", most)
+            for piece in _cut(world, cut):
+                land(opened, piece)
+                catch_up(keeper_of(opened, place, RuntimeOptions(share_from=share_from)))
+        told.append(sorted(_changes(opened), key=repr))
+    event(f"changes: {bool(told[0])}")
+    assert told[0] == told[1]
+
+
+def _cut(world: World, pieces: int) -> Iterator[World]:
+    """Loads in their order, so many pieces at most."""
+    loads = sorted({row["_load_id"] for rows in world.values() for row in rows})
+    for number in range(pieces):
+        some = set(loads[number * len(loads) // pieces : (number + 1) * len(loads) // pieces])
+        yield {
+            name: [row for row in rows if row["_load_id"] in some] for name, rows in world.items()
+        }
+
+
 @given(first_rules, first_rules, worlds)
 @anew
 def test_a_new_version_tells_the_difference_only(
@@ -194,6 +234,26 @@ def test_who_spent_long_ago_leaves_when_others_go_on(
     catch_up(keeper)
     assert members(warehouse) == {}
     assert _changes(warehouse) == [
+        ("spenders", "C1", "entered", [{"holds": True, "found": 10}]),
+        ("spenders", "C1", "left", None),
+    ]
+
+
+def test_evidence_is_that_of_the_rule_alone_when_many_are_asked_together(
+    warehouse: Connection, place: DatabaseEndpoint
+) -> None:
+    """Who has no event in what a rule reads has none for it, whatever others read."""
+    keeper = keeper_of(warehouse, place, RuntimeOptions(share_from=1))
+    activate(warehouse, spenders(9))
+    activate(warehouse, spenders(9, "ever", "lifetime"))
+    land(warehouse, {"transactions": [sale(1, "C1", START, 4)]})
+    catch_up(keeper)
+    land(warehouse, {"transactions": [sale(2, "C1", START, 6)]})
+    catch_up(keeper)
+    land(warehouse, {"transactions": [sale(3, "C2", START + 30 * DAY)]})
+    catch_up(keeper)
+    assert sorted(_changes(warehouse), key=repr) == [
+        ("ever", "C1", "entered", [{"holds": True, "found": 10}]),
         ("spenders", "C1", "entered", [{"holds": True, "found": 10}]),
         ("spenders", "C1", "left", None),
     ]
@@ -370,8 +430,7 @@ def test_many_customers_at_once_are_asked_together(
     for stream in few.noted:
         with warehouse.transaction():
             note_arrivals(warehouse, stream)
-    shared = SharedMeasures([few], keeper._catalogue)
-    rounds.ask_changed(warehouse, [few], keeper._catalogue, shared)
+    rounds.ask_changed(warehouse, [few], keeper._catalogue, Sharing(keeper._catalogue))
     assert members(warehouse) == {"spenders": {"C0"}}
     catch_up(keeper)
     assert members(warehouse) == {"spenders": {"C0", "C2", "C3", "C4", "C5"}}

@@ -25,9 +25,10 @@ from random_rules import (
 )
 from rule_worlds import CATALOGUE_WITH_OTHERS, World, results_of
 
-from segmentation.queries.compile import SAMPLES, Output, compile_rule
+from segmentation.queries.compile import SAMPLES, compile_rule
 from segmentation.queries.evaluator import Result
 from segmentation.queries.plan import make_plan
+from segmentation.queries.query import Output
 from segmentation.queries.syntax import Dialect
 from segmentation.rules.catalogue import Catalogue, Field, Stream
 from segmentation.rules.spec import Aggregate, Rule

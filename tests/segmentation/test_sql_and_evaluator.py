@@ -9,9 +9,10 @@ from random_rules import CATALOGUE, CUSTOMERS, moments, rules, worlds
 from rule_worlds import CATALOGUE_WITH_OTHERS, World, add, asked, customers_of, fill, results_of
 
 from insight.database import Connection
-from segmentation.queries.compile import SAMPLES, Dedupe, Output
+from segmentation.queries.compile import SAMPLES
 from segmentation.queries.plan import make_plan
 from segmentation.queries.preview import preview_rule
+from segmentation.queries.query import Dedupe, Output
 from segmentation.rules.spec import Aggregate, Rule
 from segmentation.runtime.arrivals import note_arrivals, take_changed
 

@@ -1,6 +1,7 @@
 """One reader for each topic, however many listen to it; it rests while nobody does."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -50,7 +51,8 @@ class Feed:
                 self._reader = asyncio.create_task(self._read_on())
             offset = self._offset
             self._listeners[client] = []
-        try:
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self.leave, client)
             missed = self.topic.resume(since, offset)
             first = await anext(missed, None)
             client.offer(subscribed_message(self.topic.name, since or offset))
@@ -58,9 +60,7 @@ class Feed:
                 self._send(client, first)
                 async for batch in missed:
                     self._send(client, batch)
-        except BaseException:
-            self.leave(client)
-            raise
+            on_failure.pop_all()
         for batch in self._listeners.get(client) or ():
             self._send(client, batch)
         if client in self._listeners:
