@@ -12,8 +12,10 @@ from segmentation.rules.yaml_form import read_rule
 _EXAMPLE = Path(yaml_form.__file__).parent / "examples" / "big_recent_spenders.yaml"
 STANDING = "big_recent_spenders"
 
-# What a few in a hundred customers are above, in each of the windows.
+# What a few in a hundred customers are above, in each of the windows; regular ones, because a sale
+# of anybody else moves them into several segments at once, and that is not what is measured.
 _WINDOWS = ("last 1d", "last 7d", "last 30d", "last 90d")
+_REGULAR = 4
 _PRODUCTS = (None, "P001", "P002", "P003", "P004")
 _MEASURES = (
     ("sum", "amount", (400, 900, 1_800, 3_600)),
@@ -36,7 +38,7 @@ def _others() -> Iterator[Rule]:
         ):
             window = _WINDOWS[place]
             measured = _leaf(function, field, window, product, values[place] + turn)
-            often = _leaf("count", None, "last 90d", None, 1)
+            often = _leaf("count", None, "last 90d", None, _REGULAR)
             name = f"r{turn}_{function}_{window[5:]}_{(product or 'all').lower()}"
             both = {"kind": "all", "conditions": [measured, often]}
             yield Rule.model_validate({"version": 1, "name": name, "rule": both})

@@ -10,7 +10,7 @@ _DELAY_SECONDS, _PICK_UP_SECONDS, _PROFILES_A_MINUTE = 2.0, 2.0, 500_000
 
 _HEAD = (
     "sales/s", "sale to Redis: median, s", "p95", "p99", "longest", "done after the last sale, s",
-    "profiles a minute", "cores: segment-rules", "Postgres", "loader", "all",
+    "profiles a minute", "entered or left", "cores: segment-rules", "Postgres", "loader", "all",
 )  # fmt: skip
 
 
@@ -49,6 +49,7 @@ def _row(run: Steady) -> tuple[str, ...]:
     )
     return (
         f"{run.rate:,}", *delays, f"{run.behind_seconds:.1f}", f"{run.profiles_a_minute:,.0f}",
+        f"{run.changes:,}",
         *cores,
     )  # fmt: skip
 

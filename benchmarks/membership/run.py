@@ -72,6 +72,7 @@ class Steady:
     events: int
     seconds: float
     profiles: int
+    changes: int
     delays: tuple[float, ...]
     lost: int
     behind_seconds: float
@@ -199,7 +200,7 @@ class _Measurement:
 
     def _steady(self, role: Running, loader: Running, rate: int) -> Steady:
         """Of the first seconds no delay is counted: the group of the loader still settles."""
-        run = f"at-{rate}"
+        run, before = f"at-{rate}", self._changes()
         with (
             self._started("reader", run=run) as reader,
             watched(self._pids(role, loader)) as samples,
@@ -225,6 +226,7 @@ class _Measurement:
             events,
             ended - started,
             profiles,
+            self._changes() - before,
             delays,
             len(wanted) - len(delays),
             behind,
@@ -232,7 +234,7 @@ class _Measurement:
         )
         _say(
             f"{rate:,} sales/s: {steady.delay(0.95):.2f} s to Redis (p95), {behind:.1f} s behind,"
-            f" {steady.profiles_a_minute:,.0f} profiles a minute, {cores}"
+            f" {steady.profiles_a_minute:,.0f} profiles a minute, {steady.changes:,} changes, {cores}"
         )
         return steady
 
@@ -250,15 +252,19 @@ class _Measurement:
         return rows
 
     def _catch_up(self, rows: int) -> CaughtUp:
-        changes = "select coalesce(max(change_id), 0) from segmentation.membership_changes"
-        before = int(str(self._value(changes)))
+        before = self._changes()
         started = time.perf_counter()
         with self._started("role") as role:
             self._wait(role, _CAUGHT_UP, [])
             seconds = time.perf_counter() - started
         _say(f"caught up in {seconds:.1f} s")
         _, profiles = self._arrived("backlog-")
-        return CaughtUp(rows, profiles, int(str(self._value(changes))) - before, seconds)
+        return CaughtUp(rows, profiles, self._changes() - before, seconds)
+
+    def _changes(self) -> int:
+        """Who ever entered or left, each time."""
+        most = "select coalesce(max(change_id), 0) from segmentation.membership_changes"
+        return int(str(self._value(most)))
 
     def _arrived(self, prefix: str) -> tuple[int, int]:
         """Rows of a run of the producer, and their customers, each once a second; no probes."""
