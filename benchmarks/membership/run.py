@@ -234,7 +234,8 @@ class _Measurement:
         )
         _say(
             f"{rate:,} sales/s: {steady.delay(0.95):.2f} s to Redis (p95), {behind:.1f} s behind,"
-            f" {steady.profiles_a_minute:,.0f} profiles a minute, {steady.changes:,} changes, {cores}"
+            f" {steady.profiles_a_minute:,.0f} profiles a minute,"
+            f" {steady.changes:,} entered or left, {cores}"
         )
         return steady
 

@@ -224,7 +224,7 @@ def publish_until(
         connect(database, autocommit=True) as connection,
         closing(redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)) as client,
     ):
-        # All is asked by key, and what Postgres knows of a table that fills and empties is never true.
+        # All is asked by key, and of a table that fills and empties the statistics are never true.
         connection.execute("set enable_seqscan = off")
         connection.execute("set max_parallel_workers_per_gather = 0")
         while not stop.is_set() and not _is_alone(connection):
