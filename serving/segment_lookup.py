@@ -14,6 +14,7 @@ import redis
 
 from insight.database import DatabaseEndpoint, connect
 from insight.errors import ServiceError
+from insight.pacing import at_half_speed
 from insight.services import RedisEndpoint
 
 _MEMBERS = "insight:customer-segments"
@@ -39,7 +40,8 @@ def _beginning(customer_id: str) -> bytes:
 def publish_segments(database: DatabaseEndpoint, endpoint: RedisEndpoint) -> int:
     """Write the lookup of every customer in `marts.fct_customer_segments`; how many there are.
 
-    Lookups of customers who are no longer there are removed. Raises ServiceError when Redis does
+    Lookups of customers who are no longer there are removed. It takes its time: whoever reads
+    meanwhile comes first. Raises ServiceError when Redis does
     not answer; lookups written so far stay and are right.
     """
     client = redis.Redis.from_url(endpoint.url.get_secret_value(), decode_responses=True)
@@ -61,7 +63,7 @@ def _replace_lookups(database: DatabaseEndpoint, client: redis.Redis) -> int:
             "select customer_id, segment_id, segment_name, updated_at"
             " from marts.fct_customer_segments"
         )
-        while rows := cursor.fetchmany(_BATCH):
+        for rows in at_half_speed(iter(lambda: cursor.fetchmany(_BATCH), [])):
             _write(client, rows)
             written += len(rows)
     _remove_others(client)
@@ -88,7 +90,7 @@ def _write(client: redis.Redis, rows: list[tuple[object, ...]]) -> None:
 def _remove_others(client: redis.Redis) -> None:
     """In small steps: Redis answers nobody else during one of them."""
     known = client.sscan_iter(_MEMBERS, count=_BATCH)
-    while some := list(itertools.islice(known, _BATCH)):
+    for some in at_half_speed(iter(lambda: list(itertools.islice(known, _BATCH)), [])):
         is_there = client.smismember(_UNFINISHED, some)
         gone = [
             lookup_key(str(name)) for name, is_in in zip(some, is_there, strict=True) if not is_in

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import redis
 
 from insight.database import Connection
+from insight.pacing import at_half_speed
 from segmentation.store.configuration import CACHE_PREFIX
 
 # Whoever reads members and writes keys holds it, so that nobody writes older ones over newer ones.
@@ -89,14 +90,15 @@ def rebuild(
 ) -> int:
     """Write the keys of all members and bring the others up to date; how many members there are.
 
-    `on_batch` is called between batches with how many are written. Raises redis.RedisError.
+    It takes its time: whoever reads from Redis or Postgres meanwhile comes first. `on_batch` is
+    called between batches with how many are written. Raises redis.RedisError.
     """
     written, run_id = 0, _run_id(client)
-    for customers in _members(connection):
+    for customers in at_half_speed(_members(connection)):
         write_customers(connection, client, customers)
         written += len(customers)
         on_batch(written)
-    for customers in _cached(client):
+    for customers in at_half_speed(_cached(client)):
         write_customers(connection, client, _without_segments(connection, customers))
         on_batch(written)
     client.set(_COMPLETE, run_id, ex=_COMPLETE_SECONDS)

@@ -14,7 +14,7 @@ from benchmarks.membership.plan import probe
 from benchmarks.streams.workers import protocol
 from segmentation.runtime.cache import cache_key
 
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.05
 # More than come while Redis is a while behind.
 _AHEAD = 300
 

@@ -22,6 +22,7 @@ from serving.api.pages import Cursor, Filter, Limit, Listing, Page, json_answer
 from serving.api.problems import Problem, not_built
 from serving.api.redis_link import RedisAwayError
 from serving.api.routes.identifiers import CustomerPath, NameFilter
+from serving.api.routes.sources import FROM_POSTGRES, FROM_REDIS, SOURCE_IS_TOLD
 from serving.api.state import Serving, serving_of
 from serving.api.warehouse import BUILD_ALL
 from serving.segment_lookup import is_lookup_of, lookup_key
@@ -31,9 +32,6 @@ router = APIRouter(tags=["customers"])
 Reader = Annotated[Principal, Needs(Permission.insights_read)]
 # Who may not see ids may not look anybody up by one either.
 Finder = Annotated[Principal, Needs(Permission.customers_read)]
-
-SOURCE = "X-Source"
-_FROM_REDIS = {SOURCE: "redis"}
 
 _CUSTOMERS = Listing("marts", "fct_customer_segments", Customer, key=("customer_id",))
 _RFM = Listing("marts", "fct_customer_rfm", RfmScores, key=("customer_id",))
@@ -95,17 +93,7 @@ async def customer(request: Request, _: Finder, customer_id: CustomerPath) -> Re
 @router.get(
     "/customers/{customer_id}/segment",
     response_model=CustomerSegment,
-    responses={
-        200: {
-            "headers": {
-                SOURCE: {
-                    "description": "redis, or postgres when Redis is away or lacks the customer.",
-                    "schema": {"type": "string", "enum": ["redis", "postgres"]},
-                    "required": True,
-                }
-            }
-        }
-    },
+    responses=SOURCE_IS_TOLD,
 )
 async def segment(request: Request, _: Finder, customer_id: CustomerPath) -> Response:
     """One customer's segment: one read from Redis; without Redis, from Postgres."""
@@ -116,12 +104,12 @@ async def segment(request: Request, _: Finder, customer_id: CustomerPath) -> Res
         found = None
     if found is not None and is_lookup_of(customer_id, found):
         serving.meter.segment_read("redis")
-        return Response(found, headers=_FROM_REDIS, media_type="application/json")
+        return Response(found, headers=FROM_REDIS, media_type="application/json")
     row = await serving.warehouse.row(_ONE_SEGMENT, (customer_id,))
     if row is None:
         raise await _absent(serving)
     serving.meter.segment_read("postgres")
-    return json_answer(CustomerSegment.model_validate(row), headers={SOURCE: "postgres"})
+    return json_answer(CustomerSegment.model_validate(row), headers=FROM_POSTGRES)
 
 
 @router.get("/rfm/web", response_model=Page[RfmScores], tags=["rfm"])

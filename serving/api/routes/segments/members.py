@@ -27,12 +27,12 @@ from serving.api.problems import Problem
 from serving.api.redis_link import RedisAwayError
 from serving.api.routes.identifiers import CustomerPath, SegmentPath
 from serving.api.routes.segments.callers import TAGS, Finder, Reader, owner_of
+from serving.api.routes.sources import FROM_POSTGRES, FROM_REDIS, SOURCE_IS_TOLD
 from serving.api.rules import ask
 from serving.api.state import Serving, serving_of
 
 router = APIRouter(tags=TAGS)
 
-SOURCE = "X-Source"
 _MEMBERS = Listing("segmentation", "current_members", SegmentMember, key=("customer_id",))
 _CHANGES = Listing(
     "segmentation", "membership_changes", MembershipChange, key=("change_id",), is_descending=True
@@ -130,17 +130,7 @@ async def shared_members(request: Request, _: Reader) -> Response:
 @router.get(
     "/customers/{customer_id}/segments",
     response_model=Memberships,
-    responses={
-        200: {
-            "headers": {
-                SOURCE: {
-                    "description": "redis, or postgres when Redis is away or lacks the customer.",
-                    "schema": {"type": "string", "enum": ["redis", "postgres"]},
-                    "required": True,
-                }
-            }
-        }
-    },
+    responses=SOURCE_IS_TOLD,
 )
 async def customer_segments(request: Request, _: Finder, customer_id: CustomerPath) -> Response:
     """The segments by rule of one customer: one read from Redis; without Redis, from Postgres."""
@@ -148,13 +138,13 @@ async def customer_segments(request: Request, _: Finder, customer_id: CustomerPa
     cached = await _cached(serving, customer_id)
     if cached is not None:
         serving.meter.segment_read("redis")
-        return json_answer(cached, headers={SOURCE: "redis"})
+        return json_answer(cached, headers=FROM_REDIS)
     rows = await serving.warehouse.rows(_MEMBERSHIPS, (customer_id,))
     serving.meter.segment_read("postgres")
     answer = Memberships.model_validate(
         {"customer_id": customer_id, "segments": rows, "updated_at": datetime.now(UTC)}
     )
-    return json_answer(answer, headers={SOURCE: "postgres"})
+    return json_answer(answer, headers=FROM_POSTGRES)
 
 
 async def _cached(serving: Serving, customer_id: str) -> Memberships | None:
