@@ -5,11 +5,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, LiteralString, cast
+
+from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks import year_of_sales
 from benchmarks.membership.hundred_rules import rules
@@ -61,6 +63,10 @@ select not exists (select from segmentation.changed_customers)
             and loaded.next_offset > coalesce(read.next_offset, loaded.first_offset)
     )
     and (select bool_and(not asks_all) from segmentation.pipelines)
+    and (
+        select coalesce(sum(next_offset), 0) from streaming.stream_progress
+        where stream = %(stream)s and cluster_id = %(cluster)s
+    ) >= %(sent)s
 """
 
 
@@ -111,12 +117,14 @@ class CaughtUp:
 class Results:
     """Members of all rules once all were asked, and the seconds that took.
 
-    `pick_up` is from the commit that activates a rule until the role runs it; `faster` are runs at
-    rising rates, the last one of which it did not keep up with.
+    `first` is the first run, which reads from the disk what nobody has asked for yet; `pick_up` is
+    from the commit that activates a rule until the role runs it; `faster` are runs at rising rates,
+    the last one of which it did not keep up with.
     """
 
     members: int
     backfill: float
+    first: Steady
     steady: Steady
     pick_up: float
     faster: tuple[Steady, ...]
@@ -156,18 +164,20 @@ class _Measurement:
             members = int(str(self._value("select count(*) from segmentation.current_members")))
             _say(f"all rules are asked after {backfill:.1f} s, {members:,} members")
             with self._started("loader") as loader, ThreadPoolExecutor(1) as beside:
+                rate = self._options.rate
+                first = self._steady(role, loader, rate, "first")
                 pick_up = beside.submit(self._activate_one)
-                steady = self._steady(role, loader, self._options.rate)
+                steady = self._steady(role, loader, rate, f"at-{rate}")
                 faster = tuple(self._faster(role, loader))
         with self._started("loader"):
             rows = self._load_backlog()
         caught_up = self._catch_up(rows)
-        return Results(members, backfill, steady, pick_up.result(), faster, caught_up)
+        return Results(members, backfill, first, steady, pick_up.result(), faster, caught_up)
 
     def _faster(self, role: Running, loader: Running) -> Iterator[Steady]:
         rate = self._options.faster
         while True:
-            steady = self._steady(role, loader, rate)
+            steady = self._steady(role, loader, rate, f"at-{rate}")
             yield steady
             if not steady.kept_up:
                 return
@@ -198,9 +208,9 @@ class _Measurement:
                 versions.activate(connection, each.name, _BY)
         _say(f"{self._options.events:,} events are there")
 
-    def _steady(self, role: Running, loader: Running, rate: int) -> Steady:
+    def _steady(self, role: Running, loader: Running, rate: int, run: str) -> Steady:
         """Of the first seconds no delay is counted: the group of the loader still settles."""
-        run, before = f"at-{rate}", self._changes()
+        before = self._changes()
         with (
             self._started("reader", run=run) as reader,
             watched(self._pids(role, loader)) as samples,
@@ -209,7 +219,7 @@ class _Measurement:
                 started = time.time()
                 sent = _printed(sales)
                 ended = time.time()
-                self._wait(role, _CAUGHT_UP, [])
+                self._wait(role, _CAUGHT_UP, self._all_sent())
                 behind = time.time() - ended
             reader.close_input()
             seen = _printed(reader)
@@ -233,8 +243,8 @@ class _Measurement:
             cores,
         )
         _say(
-            f"{rate:,} sales/s: {steady.delay(0.95):.2f} s to Redis (p95), {behind:.1f} s behind,"
-            f" {steady.profiles_a_minute:,.0f} profiles a minute,"
+            f"{run}, {rate:,} sales/s: {steady.delay(0.95):.2f} s to Redis (p95),"
+            f" {behind:.1f} s behind, {steady.profiles_a_minute:,.0f} profiles a minute,"
             f" {steady.changes:,} entered or left, {cores}"
         )
         return steady
@@ -256,11 +266,21 @@ class _Measurement:
         before = self._changes()
         started = time.perf_counter()
         with self._started("role") as role:
-            self._wait(role, _CAUGHT_UP, [])
+            self._wait(role, _CAUGHT_UP, self._all_sent())
             seconds = time.perf_counter() - started
         _say(f"caught up in {seconds:.1f} s")
         _, profiles = self._arrived("backlog-")
         return CaughtUp(rows, profiles, self._changes() - before, seconds)
+
+    def _all_sent(self) -> dict[str, object]:
+        """How many messages Kafka has: what is not even loaded is not done."""
+        settings = {"bootstrap.servers": self._kafka.bootstrap_servers, "group.id": "ends"}
+        with closing(Consumer(settings)) as consumer:
+            ends = [
+                consumer.get_watermark_offsets(TopicPartition(self._contract.topic, number))[1]
+                for number in range(_PARTITIONS)
+            ]
+        return {"stream": _STREAM, "cluster": self._kafka.cluster_id, "sent": sum(ends)}
 
     def _changes(self) -> int:
         """Who ever entered or left, each time."""
@@ -323,7 +343,7 @@ class _Measurement:
         self,
         role: Running,
         condition: LiteralString,
-        values: Sequence[object],
+        values: Sequence[object] | dict[str, object],
         seconds: float = _DRAIN_SECONDS,
     ) -> None:
         deadline = time.monotonic() + seconds
