@@ -37,7 +37,7 @@ _NAMES = (
     "batch", "segmentation", "rfm", "lifetime", "anomalies", "associations", "rules", "membership",
     "live", "warehouse", "streams", "api",
 )  # fmt: skip
-_OPTIONS_OF_MEMBERSHIP = ("events", "rules", "rate", "seconds", "faster", "backlog")
+_OPTIONS_OF_MEMBERSHIP = ("events", "rules", "rate", "seconds", "faster", "backlog", "regular")
 _OPTIONS_OF_THE_WAREHOUSE = ("scale", "times", "sales", "new_sales", "increments")
 
 

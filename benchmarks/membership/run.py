@@ -117,15 +117,16 @@ class CaughtUp:
 class Results:
     """Members of all rules once all were asked, and the seconds that took.
 
-    `first` is the first run, which reads from the disk what nobody has asked for yet; `pick_up` is
-    from the commit that activates a rule until the role runs it; `faster` are runs at rising rates,
-    the last one of which it did not keep up with.
+    `first` is the first run, which reads from the disk what nobody has asked for yet; `added` is
+    one in which another rule is activated, and `pick_up` from that commit until it is run;
+    `faster` are runs at rising rates, the last one of which it did not keep up with.
     """
 
     members: int
     backfill: float
     first: Steady
     steady: Steady
+    added: Steady
     pick_up: float
     faster: tuple[Steady, ...]
     caught_up: CaughtUp
@@ -166,13 +167,14 @@ class _Measurement:
             with self._started("loader") as loader, ThreadPoolExecutor(1) as beside:
                 rate = self._options.rate
                 first = self._steady(role, loader, rate, "first")
-                pick_up = beside.submit(self._activate_one)
                 steady = self._steady(role, loader, rate, f"at-{rate}")
+                pick_up = beside.submit(self._activate_one)
+                added = self._steady(role, loader, rate, "added")
                 faster = tuple(self._faster(role, loader))
         with self._started("loader"):
             rows = self._load_backlog()
         caught_up = self._catch_up(rows)
-        return Results(members, backfill, first, steady, pick_up.result(), faster, caught_up)
+        return Results(members, backfill, first, steady, added, pick_up.result(), faster, caught_up)
 
     def _faster(self, role: Running, loader: Running) -> Iterator[Steady]:
         rate = self._options.faster
@@ -185,7 +187,7 @@ class _Measurement:
 
     def _activate_one(self) -> float:
         time.sleep(_SETTLED_SECONDS + self._options.seconds / 2)
-        rule = rules(self._options.rules + 1)[-1]
+        rule = rules(self._options.rules + 1, self._options.regular)[-1]
         with connect(self._database, autocommit=True) as connection:
             versions.create_version(connection, rule, _BY)
             versions.activate(connection, rule.name, _BY)
@@ -203,7 +205,7 @@ class _Measurement:
         start = datetime.now(UTC) - timedelta(days=365)
         with connect(self._database, autocommit=True) as connection:
             year_of_sales.fill(connection, self._contract, self._options.events, start)
-            for each in rules(self._options.rules):
+            for each in rules(self._options.rules, self._options.regular):
                 versions.create_version(connection, each, _BY)
                 versions.activate(connection, each.name, _BY)
         _say(f"{self._options.events:,} events are there")
