@@ -27,8 +27,10 @@ def main() -> None:
     protocol.wait_for_go()
     stop = protocol.stop_at_end_of_input()
     seen: dict[str, float] = {}
-    first = 0
-    while not stop.is_set():
+    first, is_last = 0, False
+    while not is_last:
+        # Once more at the end: what came since the last look is there.
+        is_last = stop.is_set()
         names = [probe(run, number) for number in range(first, first + _AHEAD)]
         missing = [each for each in names if each not in seen]
         found = client.mget([cache_key(each) for each in missing])
